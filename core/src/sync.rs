@@ -1,0 +1,73 @@
+//! The one door through which atomics, cells and locks enter this crate.
+//!
+//! Built with `--cfg coati_loom` the same code runs on loom's types, so that a model checks what
+//! ships and not a copy of it.
+
+#[cfg(not(coati_loom))]
+mod imp {
+    pub use std::sync::{Arc, Mutex, MutexGuard};
+
+    /// Atomic types and fences.
+    pub mod atomic {
+        pub use std::sync::atomic::{
+            AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+            Ordering, fence,
+        };
+    }
+
+    /// `std::cell::UnsafeCell` with loom's closure interface.
+    #[derive(Debug, Default)]
+    #[repr(transparent)]
+    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        /// Wraps `value`.
+        pub const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `f` with a pointer that may be read through.
+        #[inline(always)]
+        pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Calls `f` with a pointer that may be written through.
+        #[inline(always)]
+        pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+
+    /// One turn of a spin loop.
+    #[inline(always)]
+    pub fn spin_loop() {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(coati_loom)]
+mod imp {
+    pub use loom::cell::UnsafeCell;
+    pub use loom::sync::{Arc, Mutex, MutexGuard};
+
+    /// Atomic types and fences.
+    pub mod atomic {
+        pub use loom::sync::atomic::{
+            AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+            Ordering, fence,
+        };
+    }
+
+    /// One turn of a spin loop: under loom the other threads must get their turn.
+    pub fn spin_loop() {
+        loom::thread::yield_now();
+    }
+}
+
+pub use imp::*;
+
+/// Locks `mutex`; a panic of an earlier holder does not poison observability.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
