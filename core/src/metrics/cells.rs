@@ -1,0 +1,290 @@
+//! One thread's cells of one histogram series, or those every thread shares beyond the budget.
+
+use super::buckets::{OCTAVES, Place, SUBS, explicit};
+use super::budget::Budget;
+use super::lazy::Lazy;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use std::array::from_fn;
+
+const MIDS: usize = 32;
+const ROOTS: usize = OCTAVES / MIDS;
+
+/// The counts of one octave.
+pub(super) type Octave = [AtomicU64; SUBS];
+type Mid = [Lazy<Octave>; MIDS];
+type Root = [Lazy<Mid>; ROOTS];
+
+/// A stamp no series ever has: cells that carry it have adopted nothing.
+const UNSTAMPED: u64 = u64::MAX;
+
+/// Counts by octave for touched octaves only, and the moments.
+///
+/// All cells are Relaxed: each is a number of its own, and what a reader needs to be consistent
+/// (the count) it takes from the buckets alone. Only `stamp` publishes, see there.
+#[repr(C, align(64))]
+pub(super) struct HistogramCells {
+    sum: AtomicU64,
+    squares: AtomicU64,
+    /// Extremes since the series' stamp changed last.
+    low: AtomicU64,
+    high: AtomicU64,
+    /// Extremes since the era (upper half of the stamp) changed last.
+    min: AtomicU64,
+    max: AtomicU64,
+    /// The series' stamp these extremes belong to. Stored with Release after extremes have been
+    /// started anew; a reader's Acquire load therefore never pairs it with older extremes.
+    stamp: AtomicU64,
+    zero: AtomicU64,
+    positive: Root,
+    negative: Lazy<Root>,
+    explicit: Box<[AtomicU64]>,
+}
+
+/// Extremes read from cells; `low > high` says none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extremes {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Extremes {
+    pub(super) const NONE: Self = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+    }
+}
+
+fn float(cell: &AtomicU64) -> f64 {
+    f64::from_bits(cell.load(Ordering::Relaxed))
+}
+
+/// Adds to a cell: alone by load and store, together with others by a locked instruction.
+#[inline(always)]
+fn count<const SHARED: bool>(cell: &AtomicU64) {
+    if SHARED {
+        cell.fetch_add(1, Ordering::Relaxed);
+    } else {
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+#[inline(always)]
+fn update<const SHARED: bool>(cell: &AtomicU64, change: impl Fn(f64) -> f64) {
+    let mut before = cell.load(Ordering::Relaxed);
+    loop {
+        let after = change(f64::from_bits(before)).to_bits();
+        if !SHARED {
+            return cell.store(after, Ordering::Relaxed);
+        }
+        if after == before {
+            return;
+        }
+        match cell.compare_exchange_weak(before, after, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => before = now,
+        }
+    }
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    from_fn(|_| AtomicU64::new(0))
+}
+
+/// Boxes `value`, which owns `more` bytes beyond its own size; `None` when bounded and too much.
+fn make<T>(
+    budget: &Budget,
+    bounded: bool,
+    more: usize,
+    value: impl FnOnce() -> T,
+) -> Option<Box<T>> {
+    let bytes = size_of::<T>() + more;
+    if !bounded {
+        budget.take(bytes);
+    } else if !budget.try_take(bytes) {
+        return None;
+    }
+    Some(Box::new(value()))
+}
+
+impl HistogramCells {
+    /// Cells for `bounds` explicit bounds, or exponential ones; `None` when the budget is spent.
+    pub(super) fn new(bounds: Option<&[f64]>, budget: &Budget, bounded: bool) -> Option<Box<Self>> {
+        let buckets = bounds.map_or(0, |bounds| bounds.len() + 1);
+        make(budget, bounded, buckets * size_of::<AtomicU64>(), || Self {
+            sum: AtomicU64::new(0),
+            squares: AtomicU64::new(0),
+            low: AtomicU64::new(0),
+            high: AtomicU64::new(0),
+            min: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            stamp: AtomicU64::new(UNSTAMPED),
+            zero: AtomicU64::new(0),
+            positive: from_fn(|_| Lazy::new()),
+            negative: Lazy::new(),
+            explicit: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// The owner's fast path: true when done, false when something is to be made or adopted first.
+    #[inline(always)]
+    pub(super) fn record_fast(&self, value: f64, stamp: u64) -> bool {
+        let Some(place) = Place::of(value) else { return false };
+        let Some(mid) = self.positive[place.octave / MIDS].get() else { return false };
+        let Some(octave) = mid[place.octave % MIDS].get() else { return false };
+        // Relaxed: the owner's own last store.
+        if self.stamp.load(Ordering::Relaxed) != stamp {
+            return false;
+        }
+        count::<false>(&octave[place.sub]);
+        update::<false>(&self.sum, |sum| sum + value);
+        update::<false>(&self.squares, |squares| squares + value * value);
+        if value < float(&self.low) || value > float(&self.high) {
+            self.widen::<false>(value);
+        }
+        true
+    }
+
+    /// Records a finite value, making what is missing; false when the budget refuses.
+    pub(super) fn record<const SHARED: bool>(
+        &self,
+        value: f64,
+        bounds: Option<&[f64]>,
+        stamp: u64,
+        budget: &Budget,
+    ) -> bool {
+        let cell = match bounds {
+            Some(bounds) => self.explicit.get(explicit(bounds, value)),
+            None if value == 0.0 => Some(&self.zero),
+            None => self.exponential(value, budget, !SHARED),
+        };
+        let Some(cell) = cell else { return false };
+        count::<SHARED>(cell);
+        update::<SHARED>(&self.sum, |sum| sum + value);
+        update::<SHARED>(&self.squares, |squares| squares + value * value);
+        if self.stamp.load(Ordering::Relaxed) != stamp {
+            self.adopt(value, stamp);
+        }
+        self.widen::<SHARED>(value);
+        true
+    }
+
+    fn exponential(&self, value: f64, budget: &Budget, bounded: bool) -> Option<&AtomicU64> {
+        let place = Place::of_magnitude(value.abs())?;
+        let root = if value > 0.0 {
+            &self.positive
+        } else {
+            self.negative.get_or_make(|| make(budget, bounded, 0, || from_fn(|_| Lazy::new())))?
+        };
+        let mid = root[place.octave / MIDS]
+            .get_or_make(|| make(budget, bounded, 0, || from_fn(|_| Lazy::new())))?;
+        let octave = mid[place.octave % MIDS].get_or_make(|| make(budget, bounded, 0, zeros))?;
+        Some(&octave[place.sub])
+    }
+
+    /// Starts the extremes anew at `value`. Of shared cells two threads may do so at once and one
+    /// of the two values be forgotten as an extreme; readers hold extremes against the buckets.
+    #[cold]
+    fn adopt(&self, value: f64, stamp: u64) {
+        let bits = value.to_bits();
+        let same_era = self.stamp.load(Ordering::Relaxed) >> 32 == stamp >> 32;
+        if !same_era {
+            self.min.store(bits, Ordering::Relaxed);
+            self.max.store(bits, Ordering::Relaxed);
+        }
+        self.low.store(bits, Ordering::Relaxed);
+        self.high.store(bits, Ordering::Relaxed);
+        // Release: see the field. Pairs with the Acquire in `extremes` and `window`.
+        self.stamp.store(stamp, Ordering::Release);
+    }
+
+    /// [low, high] lies inside [min, max], so the hot path compares with the former only.
+    #[cold]
+    fn widen<const SHARED: bool>(&self, value: f64) {
+        update::<SHARED>(&self.low, |low| low.min(value));
+        update::<SHARED>(&self.high, |high| high.max(value));
+        update::<SHARED>(&self.min, |min| min.min(value));
+        update::<SHARED>(&self.max, |max| max.max(value));
+    }
+
+    pub(super) fn sum(&self) -> f64 {
+        float(&self.sum)
+    }
+
+    pub(super) fn squares(&self) -> f64 {
+        float(&self.squares)
+    }
+
+    pub(super) fn zero(&self) -> u64 {
+        self.zero.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn explicit(&self) -> &[AtomicU64] {
+        &self.explicit
+    }
+
+    /// The extremes since the last reset, if these cells have recorded in the era of `stamp`.
+    pub(super) fn extremes(&self, stamp: u64) -> Extremes {
+        // Acquire pairs with the Release in `adopt`.
+        if self.stamp.load(Ordering::Acquire) >> 32 != stamp >> 32 {
+            return Extremes::NONE;
+        }
+        Extremes { low: float(&self.min), high: float(&self.max) }
+    }
+
+    /// The extremes of the last era in which these cells recorded.
+    pub(super) fn ever(&self) -> Extremes {
+        // Acquire pairs with the Release in `adopt`.
+        if self.stamp.load(Ordering::Acquire) == UNSTAMPED {
+            return Extremes::NONE;
+        }
+        Extremes { low: float(&self.min), high: float(&self.max) }
+    }
+
+    /// The extremes since the series' stamp became `stamp`.
+    pub(super) fn window(&self, stamp: u64) -> Extremes {
+        // Acquire pairs with the Release in `adopt`.
+        if self.stamp.load(Ordering::Acquire) != stamp {
+            return Extremes::NONE;
+        }
+        Extremes { low: float(&self.low), high: float(&self.high) }
+    }
+
+    fn side(&self, positive: bool) -> Option<&Root> {
+        if positive { Some(&self.positive) } else { self.negative.get() }
+    }
+}
+
+/// Sums one side of several threads' cells, octave by octave from the lowest.
+pub(super) fn sum_octaves(
+    cells: &[&HistogramCells],
+    positive: bool,
+    mut each: impl FnMut(usize, &[u64; SUBS]),
+) {
+    let mut roots = cells.iter().filter_map(|cells| cells.side(positive)).peekable();
+    if roots.peek().is_none() {
+        return;
+    }
+    let roots: Vec<&Root> = roots.collect();
+    for high in 0..ROOTS {
+        let touched = |root: &&Root| root[high].get().is_some();
+        if !roots.iter().any(touched) {
+            continue;
+        }
+        for low in 0..MIDS {
+            let mut total = [0u64; SUBS];
+            let mut any = false;
+            let octaves = roots.iter().filter_map(|root| root[high].get()?[low].get());
+            for octave in octaves {
+                any = true;
+                for (sum, cell) in total.iter_mut().zip(octave) {
+                    *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
+                }
+            }
+            if any {
+                each(high * MIDS + low, &total);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The concurrent map from labels to series, asked on the miss path only.
+
+use super::label::Canonical;
+use super::series::Series;
+use crate::sync::{Mutex, MutexGuard, lock};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+#[cfg(not(coati_loom))]
+mod map {
+    use super::Series;
+    use std::hash::{BuildHasherDefault, Hasher};
+    use std::sync::Arc;
+
+    /// Keys are hashes already.
+    #[derive(Default)]
+    pub(super) struct Same(u64);
+
+    impl Hasher for Same {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+
+        fn write(&mut self, _: &[u8]) {
+            unreachable!("keys are u64")
+        }
+
+        fn write_u64(&mut self, key: u64) {
+            self.0 = key;
+        }
+    }
+
+    pub(super) struct Map(dashmap::DashMap<u64, Arc<Series>, BuildHasherDefault<Same>>);
+
+    impl Map {
+        pub(super) fn new() -> Self {
+            Self(dashmap::DashMap::with_hasher_and_shard_amount(Default::default(), 16))
+        }
+
+        pub(super) fn get(&self, key: u64) -> Option<Arc<Series>> {
+            self.0.get(&key).map(|series| series.clone())
+        }
+
+        pub(super) fn insert(&self, key: u64, series: Arc<Series>) {
+            self.0.insert(key, series);
+        }
+    }
+}
+
+/// Loom cannot see dashmap: a map behind loom's own lock.
+#[cfg(coati_loom)]
+mod map {
+    use super::Series;
+    use crate::sync::{Mutex, lock};
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    pub(super) struct Map(Mutex<HashMap<u64, Arc<Series>>>);
+
+    impl Map {
+        pub(super) fn new() -> Self {
+            Self(Mutex::new(HashMap::new()))
+        }
+
+        pub(super) fn get(&self, key: u64) -> Option<Arc<Series>> {
+            lock(&self.0).get(&key).cloned()
+        }
+
+        pub(super) fn insert(&self, key: u64, series: Arc<Series>) {
+            lock(&self.0).insert(key, series);
+        }
+    }
+}
+
+/// Series of all instruments under the hash of instrument and labels; where two hashes collide
+/// the later series stands at the next free number.
+pub(super) struct Index {
+    map: map::Map,
+    keys: Mutex<Keys>,
+}
+
+/// Label keys, one allocation each for all series. Holding it is what it takes to insert.
+pub(super) type Keys = HashSet<Arc<str>>;
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self { map: map::Map::new(), keys: Mutex::new(Keys::new()) }
+    }
+
+    /// Locks out other insertions.
+    pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
+        lock(&self.keys)
+    }
+
+    /// The series, or the free number at which to insert it.
+    pub(super) fn find(
+        &self,
+        instrument: u32,
+        labels: &Canonical<'_>,
+        mut at: u64,
+    ) -> Result<Arc<Series>, u64> {
+        while let Some(series) = self.map.get(at) {
+            if series.instrument() == instrument && labels.is(series.labels()) {
+                return Ok(series);
+            }
+            at = at.wrapping_add(1);
+        }
+        Err(at)
+    }
+
+    /// Puts `series` at a number that `find` gave while `_keys` was held.
+    pub(super) fn insert(&self, _keys: &Keys, at: u64, series: Arc<Series>) {
+        self.map.insert(at, series);
+    }
+}
+
+/// The shared copy of `key`.
+pub(super) fn intern(keys: &mut Keys, key: &str) -> Arc<str> {
+    if let Some(known) = keys.get(key) {
+        return known.clone();
+    }
+    let new: Arc<str> = key.into();
+    keys.insert(new.clone());
+    new
+}

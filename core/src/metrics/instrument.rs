@@ -1,0 +1,117 @@
+//! An instrument: from labels to series.
+
+use super::descriptor::Descriptor;
+use super::index::{Index, intern};
+use super::label::{Canonical, Label, LabelPolicy, LabelValue, OwnedLabel};
+use super::registry::Registry;
+use super::series::{Core, Series};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
+use std::sync::Arc;
+
+const OVERFLOW: Label<'static> = ("otel.metric.overflow", LabelValue::Bool(true));
+
+/// What a store and its instruments share.
+pub(super) struct Common {
+    pub(super) registry: Arc<Registry>,
+    pub(super) index: Index,
+    pub(super) policy: Option<Arc<dyn LabelPolicy>>,
+    pub(super) max_series: usize,
+    /// Makes hashes differ from store to store.
+    pub(super) seed: u64,
+    pub(super) bytes: AtomicUsize,
+}
+
+/// A named metric; made by [`super::Store::instrument`].
+pub struct Instrument {
+    core: Arc<Core>,
+    common: Arc<Common>,
+    series: Mutex<Vec<Arc<Series>>>,
+}
+
+impl Instrument {
+    pub(super) fn new(id: u32, descriptor: Arc<Descriptor>, common: Arc<Common>) -> Self {
+        let registry = common.registry.clone();
+        let core = Arc::new(Core { id, descriptor, registry });
+        Self { core, common, series: Mutex::new(Vec::new()) }
+    }
+
+    /// What it is.
+    pub fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.core.descriptor
+    }
+
+    fn canonical<'a>(&self, labels: &[Label<'a>]) -> (Canonical<'a>, u64) {
+        let canonical = Canonical::new(labels, self.common.policy.as_deref());
+        let hash = canonical.hash(self.common.seed ^ u64::from(self.core.id));
+        (canonical, hash)
+    }
+
+    /// The series of these labels, if there is one.
+    pub fn find(&self, labels: &[Label<'_>]) -> Option<Arc<Series>> {
+        let (canonical, hash) = self.canonical(labels);
+        self.common.index.find(self.core.id, &canonical, hash).ok()
+    }
+
+    /// The series of these labels, made if need be: in any order, the last of equal keys taken,
+    /// values masked. Beyond the limit it is the one labelled `otel.metric.overflow`.
+    pub fn series(&self, labels: &[Label<'_>]) -> Arc<Series> {
+        let (canonical, hash) = self.canonical(labels);
+        if let Ok(known) = self.common.index.find(self.core.id, &canonical, hash) {
+            return known;
+        }
+        let room = self.common.max_series.saturating_sub(1);
+        self.make(&canonical, hash, room).unwrap_or_else(|| {
+            let canonical = Canonical::new(&[OVERFLOW], None);
+            let hash = canonical.hash(self.common.seed ^ u64::from(self.core.id));
+            match self.common.index.find(self.core.id, &canonical, hash) {
+                Ok(known) => known,
+                Err(_) => self.make(&canonical, hash, usize::MAX).expect("no limit"),
+            }
+        })
+    }
+
+    /// Makes the series unless another thread just did; `None` with `room` series or more.
+    fn make(&self, labels: &Canonical<'_>, hash: u64, room: usize) -> Option<Arc<Series>> {
+        let index = &self.common.index;
+        let mut keys = index.keys();
+        let at = match index.find(self.core.id, labels, hash) {
+            Ok(known) => return Some(known),
+            Err(at) => at,
+        };
+        let mut all = lock(&self.series);
+        if all.len() >= room {
+            return None;
+        }
+        let owned = labels.labels().iter().map(|(key, value)| OwnedLabel {
+            key: intern(&mut keys, key),
+            value: value.keep(),
+        });
+        let series = Arc::new(Series::new(self.core.clone(), owned.collect()));
+        // Relaxed: a number.
+        self.common.bytes.fetch_add(series.bytes(), Ordering::Relaxed);
+        all.push(series.clone());
+        index.insert(&keys, at, series.clone());
+        Some(series)
+    }
+
+    /// All series, oldest first.
+    pub fn all(&self) -> Vec<Arc<Series>> {
+        lock(&self.series).clone()
+    }
+
+    /// Calls `each` for all series, oldest first.
+    pub(super) fn for_each(&self, each: impl FnMut(&Arc<Series>)) {
+        lock(&self.series).iter().for_each(each);
+    }
+
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        lock(&self.series).len()
+    }
+
+    /// Whether there is no series yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,168 @@
+//! The store: instruments, shards, snapshots.
+
+use super::descriptor::{Descriptor, MetricError};
+use super::index::Index;
+use super::instrument::{Common, Instrument};
+use super::label::LabelPolicy;
+use super::registry::Registry;
+use super::series::Series;
+use super::shard::Shard;
+use super::snapshot::{MetricSnapshot, SeriesSnapshot, Value};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// How a store is bounded.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// Series per metric, the overflow series among them.
+    pub max_series: usize,
+    /// Bytes of all threads' cells together; beyond them threads share cells.
+    pub shard_bytes: usize,
+    /// Redaction of labels.
+    pub label_policy: Option<Arc<dyn LabelPolicy>>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { max_series: 2000, shard_bytes: 64 << 20, label_policy: None }
+    }
+}
+
+#[derive(Default)]
+struct Instruments {
+    all: Vec<Arc<Instrument>>,
+    by_name: HashMap<Box<str>, Arc<Instrument>>,
+}
+
+type Callback = Arc<dyn Fn() + Send + Sync>;
+
+/// All metrics of an engine.
+///
+/// It holds no process-wide state: a forked child makes a new one and never touches this one's
+/// locks. Adding through an old handle there is harmless.
+pub struct Store {
+    common: Arc<Common>,
+    instruments: Mutex<Instruments>,
+    callbacks: Mutex<Vec<Callback>>,
+    readers: AtomicU64,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(config: StoreConfig) -> Arc<Self> {
+        let common = Common {
+            registry: Arc::new(Registry::new(config.shard_bytes)),
+            index: Index::new(),
+            policy: config.label_policy,
+            max_series: config.max_series,
+            seed: RandomState::new().hash_one(0),
+            bytes: AtomicUsize::new(0),
+        };
+        Arc::new(Self {
+            common: Arc::new(common),
+            instruments: Mutex::default(),
+            callbacks: Mutex::default(),
+            readers: AtomicU64::new(0),
+        })
+    }
+
+    /// The instrument of that name, made if need be. An existing one must be of the same kind and,
+    /// where a unit or bounds are given, have the same.
+    pub fn instrument(&self, descriptor: Descriptor) -> Result<Arc<Instrument>, MetricError> {
+        descriptor.check()?;
+        let mut instruments = lock(&self.instruments);
+        if let Some(known) = instruments.by_name.get(&descriptor.name) {
+            known.descriptor().agrees(&descriptor)?;
+            return Ok(known.clone());
+        }
+        let id = instruments.all.len() as u32;
+        let name = descriptor.name.clone();
+        let new = Arc::new(Instrument::new(id, Arc::new(descriptor), self.common.clone()));
+        instruments.all.push(new.clone());
+        instruments.by_name.insert(name, new.clone());
+        Ok(new)
+    }
+
+    /// The instrument of that name, if there is one.
+    pub fn find_instrument(&self, name: &str) -> Option<Arc<Instrument>> {
+        lock(&self.instruments).by_name.get(name).cloned()
+    }
+
+    /// A shard for the calling thread alone; at its start.
+    pub fn acquire_shard(&self) -> Arc<Shard> {
+        self.common.registry.acquire()
+    }
+
+    /// Takes a thread's shard back; at its exit. What it holds stays counted and its next owner
+    /// adds to it.
+    pub fn release_shard(&self, shard: Arc<Shard>) {
+        self.common.registry.release(shard);
+    }
+
+    /// Has `callback` run by every [`Store::collect`].
+    pub fn observe(&self, callback: Box<dyn Fn() + Send + Sync>) {
+        lock(&self.callbacks).push(callback.into());
+    }
+
+    /// Runs the callbacks, with no lock held.
+    pub fn collect(&self) {
+        let callbacks = lock(&self.callbacks).clone();
+        for callback in callbacks {
+            callback();
+        }
+    }
+
+    /// All metrics in the order they were made, without stopping writers.
+    pub fn snapshot(&self) -> Vec<MetricSnapshot> {
+        self.read(|series, shards| series.read(shards))
+    }
+
+    pub(super) fn read(
+        &self,
+        mut value: impl FnMut(&Series, &[Arc<Shard>]) -> Value,
+    ) -> Vec<MetricSnapshot> {
+        let instruments = self.instruments();
+        let shards = self.common.registry.read();
+        let metrics = instruments.iter().map(|instrument| {
+            let mut series = Vec::with_capacity(instrument.len());
+            instrument.for_each(|one| {
+                let value = value(one, &shards);
+                series.push(SeriesSnapshot { labels: one.labels().clone(), value });
+            });
+            MetricSnapshot { descriptor: instrument.descriptor().clone(), series }
+        });
+        metrics.collect()
+    }
+
+    /// All instruments, oldest first.
+    pub fn instruments(&self) -> Vec<Arc<Instrument>> {
+        lock(&self.instruments).all.clone()
+    }
+
+    /// Makes later values, statistics and snapshots start from zero. Delta readers still report
+    /// what they have not yet seen.
+    pub fn reset(&self) {
+        let instruments = self.instruments();
+        let shards = self.common.registry.read();
+        for instrument in &instruments {
+            instrument.for_each(|series| series.reset(&shards));
+        }
+    }
+
+    pub(super) fn next_reader(&self) -> u64 {
+        self.readers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Bytes of shards and series.
+    pub fn memory_bytes(&self) -> usize {
+        self.common.registry.budget.used() + self.common.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Values that no series took: negative for a counter, not finite, or of another kind.
+    pub fn ignored(&self) -> u64 {
+        self.common.registry.ignored()
+    }
+}
