@@ -83,10 +83,10 @@ impl Instrument {
         if all.len() >= room {
             return None;
         }
-        let owned = labels.labels().iter().map(|(key, value)| OwnedLabel {
-            key: intern(&mut keys, key),
-            value: value.keep(),
-        });
+        let owned = labels
+            .labels()
+            .iter()
+            .map(|(key, value)| OwnedLabel { key: intern(&mut keys, key), value: value.keep() });
         let series = Arc::new(Series::new(self.core.clone(), owned.collect()));
         // Relaxed: a number.
         self.common.bytes.fetch_add(series.bytes(), Ordering::Relaxed);

@@ -1,0 +1,155 @@
+//! What handles hold on to: a place that stays while pipelines come and go.
+//!
+//! A logger, tracer or instrument made before `init`, kept over `shutdown`, or inherited through a
+//! fork finds the pipeline of the moment here.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+
+use crate::fork;
+use crate::ledger::{Reason, Signal};
+use crate::live::Live;
+use crate::pipeline::Pipeline;
+use crate::thread::{self, Recorder};
+
+/// A key that no thread ever caches.
+const OFF: u64 = u64::MAX;
+
+/// Builds a fresh pipeline, with a drain of its own, in a forked child; `None` if it cannot.
+pub type Revive = Box<dyn Fn() -> Option<Arc<Pipeline>> + Send + Sync>;
+
+/// The place of the current pipeline.
+pub struct Hub {
+    key: AtomicU64,
+    pipeline: ArcSwapOption<Pipeline>,
+    live: Arc<Live>,
+    revive: OnceLock<Revive>,
+    /// The fork generation for which a pipeline has been or is being built.
+    revived: AtomicU32,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A place without a pipeline.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            key: AtomicU64::new(OFF),
+            pipeline: ArcSwapOption::empty(),
+            live: Live::new(),
+            revive: OnceLock::new(),
+            revived: AtomicU32::new(0),
+        })
+    }
+
+    /// The settings in force.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Sets what builds a pipeline in a forked child. Only the first call counts.
+    pub fn on_fork(&self, revive: Revive) {
+        let _ = self.revive.set(revive);
+    }
+
+    /// Makes `pipeline` the current one.
+    pub fn install(&self, pipeline: Arc<Pipeline>) {
+        self.revived.store(fork::generation(), Ordering::Relaxed);
+        let key = pipeline.key();
+        self.pipeline.store(Some(pipeline));
+        // Release: a thread that meets the key finds the pipeline stored; the pipeline itself is
+        // loaded with arc-swap's own ordering.
+        self.key.store(key, Ordering::Release);
+        self.live.bump();
+    }
+
+    /// Switches recording off.
+    pub fn uninstall(&self) {
+        self.key.store(OFF, Ordering::Release);
+        self.pipeline.store(None);
+        self.live.bump();
+    }
+
+    /// Whether there is a pipeline.
+    #[inline(always)]
+    pub fn is_on(&self) -> bool {
+        self.key.load(Ordering::Relaxed) != OFF
+    }
+
+    /// The key of the current pipeline.
+    #[inline(always)]
+    pub fn key(&self) -> u64 {
+        self.key.load(Ordering::Relaxed)
+    }
+
+    /// The current pipeline, fresh in a forked child.
+    pub fn pipeline(&self) -> Option<Arc<Pipeline>> {
+        let pipeline = self.pipeline.load_full()?;
+        if pipeline.fork_generation() == fork::generation() {
+            return Some(pipeline);
+        }
+        self.revive(pipeline)
+    }
+
+    /// Calls `f` with this thread's recorder, or with none when recording is off or the thread
+    /// about to end. `f` must run no foreign code: nothing that could come back here.
+    #[inline(always)]
+    pub fn with<R>(&self, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
+        // Relaxed: a key that this thread has cached was put there by `enter` on this thread,
+        // after it had loaded the pipeline.
+        let key = self.key.load(Ordering::Relaxed);
+        if thread::is_cached(key) {
+            return thread::cached(f);
+        }
+        self.enter(f)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter<R>(&self, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
+        match self.pipeline() {
+            Some(pipeline) if thread::enter(&pipeline).is_ok() => thread::cached(f),
+            _ => f(None),
+        }
+    }
+
+    /// Counts a record of a thread that has no recorder any more; nothing when recording is off.
+    #[cold]
+    pub fn lose(&self, signal: Signal) {
+        if let Some(pipeline) = self.pipeline() {
+            pipeline.lose(signal, Reason::ThreadExited);
+        }
+    }
+
+    #[cold]
+    fn revive(&self, inherited: Arc<Pipeline>) -> Option<Arc<Pipeline>> {
+        let generation = fork::generation();
+        let before = self.revived.load(Ordering::Relaxed);
+        let claimed = before != generation
+            && self
+                .revived
+                .compare_exchange(before, generation, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+        if claimed {
+            // The parent's pipeline may hold locks that nobody will ever release: leak it.
+            std::mem::forget(inherited.clone());
+            match self.revive.get().and_then(|revive| revive()) {
+                Some(fresh) => self.install(fresh),
+                None => self.uninstall(),
+            }
+        }
+        loop {
+            let pipeline = self.pipeline.load_full()?;
+            if pipeline.fork_generation() == generation {
+                return Some(pipeline);
+            }
+            std::thread::yield_now();
+        }
+    }
+}

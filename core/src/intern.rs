@@ -1,0 +1,246 @@
+//! Names and keys, interned once to small ids.
+//!
+//! A hash table that only grows, without a lock: an id is the slot in which its text stands, and a
+//! slot is claimed by one compare-and-swap. So a thread of a forked child can intern although a
+//! thread of the parent was in the middle of it. Four levels, each four times the one before it:
+//! a program with thirty names touches a few pages. When every probed slot is taken, callers write
+//! the text itself into the record ([`crate::record::INLINE_KEY`]).
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// The id of an interned text. Ids below [`FIRST_ID`] are reserved for [`reserved`] keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct Id(pub u32);
+
+/// Ids that stand for the keys the engine itself writes, apart from a user's field of that name.
+pub mod reserved {
+    use super::Id;
+    /// `exception.type`
+    pub const EXCEPTION_TYPE: Id = Id(1);
+    /// `exception.message`
+    pub const EXCEPTION_MESSAGE: Id = Id(2);
+    /// `exception.stacktrace`
+    pub const EXCEPTION_STACKTRACE: Id = Id(3);
+
+    /// The text of a reserved id.
+    pub fn text(id: Id) -> Option<&'static str> {
+        match id {
+            EXCEPTION_TYPE => Some("exception.type"),
+            EXCEPTION_MESSAGE => Some("exception.message"),
+            EXCEPTION_STACKTRACE => Some("exception.stacktrace"),
+            _ => None,
+        }
+    }
+}
+
+/// The first id given to an interned text.
+pub const FIRST_ID: u32 = 16;
+/// Longer texts are not interned.
+pub const MAX_LEN: usize = 256;
+
+const LEVELS: [usize; 4] = [1 << 10, 1 << 12, 1 << 14, 1 << 16];
+const SLOTS: usize = LEVELS[0] + LEVELS[1] + LEVELS[2] + LEVELS[3];
+const PROBES: usize = 8;
+
+struct Entry {
+    text: &'static str,
+    /// The fork generation up to which every definition sink knows this entry.
+    defined: AtomicU32,
+}
+
+static TABLE: [AtomicPtr<Entry>; SLOTS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; SLOTS];
+
+fn hash(text: &[u8]) -> u64 {
+    // FNV-1a: texts are short and this is the miss path.
+    text.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+fn slots(text: &str) -> impl Iterator<Item = usize> {
+    let hash = hash(text.as_bytes());
+    let mut base = 0;
+    LEVELS.iter().enumerate().flat_map(move |(level, &len)| {
+        let start = base;
+        base += len;
+        let first = (hash >> (level * 8)) as usize ^ (hash >> 32) as usize;
+        (0..PROBES).map(move |probe| start + ((first + probe) & (len - 1)))
+    })
+}
+
+fn entry(slot: usize) -> Option<&'static Entry> {
+    // Acquire: pairs with the Release of the claiming exchange in `intern`, so the entry's fields
+    // are visible.
+    let entry = TABLE.get(slot)?.load(Ordering::Acquire);
+    // SAFETY: a non-null pointer comes from `Box::into_raw` in `intern` and is never freed.
+    unsafe { entry.as_ref() }
+}
+
+/// The id of `text`, new or not; `None` when the text is too long or the table is full.
+pub fn intern(text: &str) -> Option<Id> {
+    if text.len() > MAX_LEN {
+        return None;
+    }
+    let mut fresh: *mut Entry = std::ptr::null_mut();
+    let mut found = None;
+    for slot in slots(text) {
+        if let Some(entry) = entry(slot) {
+            if entry.text == text {
+                found = Some((slot, entry));
+                break;
+            }
+            continue;
+        }
+        if fresh.is_null() {
+            let text = Box::leak(text.to_owned().into_boxed_str());
+            fresh = Box::into_raw(Box::new(Entry { text, defined: AtomicU32::new(UNDEFINED) }));
+        }
+        // Release: publishes the entry's fields to the Acquire loads of `entry`. Acquire on
+        // failure: the winner's fields are read below.
+        match TABLE[slot].compare_exchange(
+            std::ptr::null_mut(),
+            fresh,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => {
+                // SAFETY: `fresh` came from `Box::into_raw` above and now lives for ever.
+                found = Some((slot, unsafe { &*fresh }));
+                fresh = std::ptr::null_mut();
+                break;
+            }
+            Err(winner) => {
+                // SAFETY: a non-null entry is never freed.
+                let winner = unsafe { &*winner };
+                if winner.text == text {
+                    found = Some((slot, winner));
+                    break;
+                }
+            }
+        }
+    }
+    if !fresh.is_null() {
+        // SAFETY: `fresh` was never published, so this is its only owner; its text likewise.
+        unsafe {
+            let entry = Box::from_raw(fresh);
+            drop(Box::from_raw(std::ptr::from_ref(entry.text).cast_mut()));
+        }
+    }
+    let (slot, entry) = found?;
+    let id = Id(slot as u32 + FIRST_ID);
+    definitions::ensure(id, entry);
+    Some(id)
+}
+
+/// The text of `id`.
+pub fn text(id: Id) -> Option<&'static str> {
+    if id.0 < FIRST_ID {
+        return reserved::text(id);
+    }
+    entry((id.0 - FIRST_ID) as usize).map(|entry| entry.text)
+}
+
+const UNDEFINED: u32 = u32::MAX;
+
+pub use definitions::{DefinitionSink, define_into};
+
+mod definitions {
+    //! Where definitions are kept beside the rings, so that a file of records decodes without the
+    //! process that wrote it.
+
+    use super::{AtomicPtr, Entry, FIRST_ID, Id, Ordering, SLOTS, UNDEFINED, entry};
+
+    /// Takes each definition before the first record that uses it is published; may see one twice.
+    pub trait DefinitionSink: Send + Sync {
+        /// Keeps that `id` stands for `text`.
+        fn define(&self, id: Id, text: &str);
+    }
+
+    struct Node {
+        sink: Box<dyn DefinitionSink>,
+        generation: u32,
+        next: *mut Node,
+    }
+
+    /// A stack that only grows: an engine with file-backed rings is a rare thing.
+    static SINKS: AtomicPtr<Node> = AtomicPtr::new(std::ptr::null_mut());
+
+    fn sinks() -> impl Iterator<Item = &'static Node> {
+        // Acquire: pairs with the Release in `define_into`.
+        let mut next = SINKS.load(Ordering::Acquire);
+        std::iter::from_fn(move || {
+            // SAFETY: nodes are leaked and immutable once published.
+            let node = unsafe { next.as_ref() }?;
+            next = node.next;
+            Some(node)
+        })
+        .filter(|node| node.generation == crate::fork::generation())
+    }
+
+    /// Gives `sink` every definition there is and all that will come in this process.
+    pub fn define_into(sink: Box<dyn DefinitionSink>) {
+        let generation = crate::fork::generation();
+        let node = Box::leak(Box::new(Node { sink, generation, next: std::ptr::null_mut() }));
+        loop {
+            node.next = SINKS.load(Ordering::Acquire);
+            // Release: publishes the node; first the sink is registered, then the table is walked,
+            // so an entry made meanwhile is given by one of the two.
+            let pushed =
+                SINKS.compare_exchange(node.next, node, Ordering::AcqRel, Ordering::Relaxed);
+            if pushed.is_ok() {
+                break;
+            }
+        }
+        for slot in 0..SLOTS {
+            if let Some(entry) = entry(slot) {
+                node.sink.define(Id(slot as u32 + FIRST_ID), entry.text);
+            }
+        }
+    }
+
+    pub(super) fn ensure(id: Id, entry: &Entry) {
+        let generation = crate::fork::generation();
+        // Acquire/Release: who finds the entry defined also finds the sinks' writes done, so the
+        // definition is kept before any record that uses it.
+        if entry.defined.load(Ordering::Acquire) == generation {
+            return;
+        }
+        debug_assert_ne!(generation, UNDEFINED);
+        for node in sinks() {
+            node.sink.define(id, entry.text);
+        }
+        entry.defined.store(generation, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_text_has_one_id_in_every_thread() {
+        let ids: Vec<Vec<u32>> = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..500).map(|i| intern(&format!("intern-test-{i}")).unwrap().0).collect()
+                    })
+                })
+                .collect();
+            handles.into_iter().map(|handle| handle.join().unwrap()).collect()
+        });
+        for other in &ids[1..] {
+            assert_eq!(&ids[0], other);
+        }
+        for (i, id) in ids[0].iter().enumerate() {
+            assert_eq!(text(Id(*id)), Some(format!("intern-test-{i}").as_str()));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused() {
+        assert_eq!(intern(&"x".repeat(MAX_LEN + 1)), None);
+        assert_eq!(text(Id(3)), Some("exception.stacktrace"));
+        assert_eq!(text(Id(u32::MAX)), None);
+    }
+}

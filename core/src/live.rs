@@ -1,0 +1,200 @@
+//! Settings that change while threads record: each a plain load where it is used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::record::Level;
+use crate::span::sampler::Sampler;
+
+/// Thresholds by logger name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels {
+    /// For loggers that nothing else fits.
+    pub default: Level,
+    /// By name; holds for dotted children too, the longest name wins.
+    pub by_name: Vec<(String, Level)>,
+    /// Loggers and tracers that are switched off, with their dotted children.
+    pub disabled: Vec<String>,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self { default: Level::Info, by_name: Vec::new(), disabled: Vec::new() }
+    }
+}
+
+/// A threshold that no level reaches.
+pub const NEVER: u8 = u8::MAX;
+
+impl Levels {
+    /// The lowest level that the logger called `name` records, or [`NEVER`].
+    pub fn threshold(&self, name: &str) -> u8 {
+        if self.is_disabled(name) {
+            return NEVER;
+        }
+        let fitting = self.by_name.iter().filter(|(parent, _)| is_within(name, parent));
+        let level = fitting.max_by_key(|(parent, _)| parent.len()).map_or(self.default, |l| l.1);
+        level as u8
+    }
+
+    /// Whether `name` is switched off.
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.disabled.iter().any(|parent| is_within(name, parent))
+    }
+}
+
+fn is_within(name: &str, parent: &str) -> bool {
+    name.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Bounds on what one record holds, as in OpenTelemetry's span limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one string.
+    pub max_string: u32,
+    /// Fields of a log line.
+    pub max_fields: u32,
+    /// Attributes of a span, event or link.
+    pub max_attributes: u32,
+    /// Events of a span.
+    pub max_events: u32,
+    /// Links of a span.
+    pub max_links: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let n = 128;
+        Self { max_string: 16384, max_fields: n, max_attributes: n, max_events: n, max_links: n }
+    }
+}
+
+/// The settings in force.
+#[derive(Debug)]
+pub struct Live {
+    /// Raised whenever a cached threshold may be wrong.
+    epoch: AtomicU64,
+    levels: ArcSwap<Levels>,
+    some_disabled: AtomicBool,
+    max_string: AtomicU32,
+    max_fields: AtomicU32,
+    max_attributes: AtomicU32,
+    max_events: AtomicU32,
+    max_links: AtomicU32,
+    call_sites: AtomicBool,
+    sampler: AtomicU64,
+}
+
+// Relaxed throughout: each setting is read alone, and a caller may see the old value for a moment.
+impl Live {
+    /// The defaults.
+    pub fn new() -> Arc<Self> {
+        let live = Self {
+            epoch: AtomicU64::new(1),
+            levels: ArcSwap::from_pointee(Levels::default()),
+            some_disabled: AtomicBool::new(false),
+            max_string: AtomicU32::new(0),
+            max_fields: AtomicU32::new(0),
+            max_attributes: AtomicU32::new(0),
+            max_events: AtomicU32::new(0),
+            max_links: AtomicU32::new(0),
+            call_sites: AtomicBool::new(false),
+            sampler: AtomicU64::new(Sampler::default().pack()),
+        };
+        live.set_limits(Limits::default());
+        Arc::new(live)
+    }
+
+    /// Which generation of levels is in force.
+    #[inline(always)]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Makes every cached threshold be looked up again.
+    pub fn bump(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The levels in force.
+    pub fn levels(&self) -> Arc<Levels> {
+        self.levels.load_full()
+    }
+
+    /// Whether the logger or tracer called `name` is switched off.
+    #[inline]
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.some_disabled.load(Ordering::Relaxed) && self.levels.load().is_disabled(name)
+    }
+
+    /// Replaces the levels.
+    pub fn set_levels(&self, levels: Levels) {
+        self.some_disabled.store(!levels.disabled.is_empty(), Ordering::Relaxed);
+        self.levels.store(Arc::new(levels));
+        self.bump();
+    }
+
+    /// The limits in force.
+    #[inline]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_string: self.max_string.load(Ordering::Relaxed),
+            max_fields: self.max_fields.load(Ordering::Relaxed),
+            max_attributes: self.max_attributes.load(Ordering::Relaxed),
+            max_events: self.max_events.load(Ordering::Relaxed),
+            max_links: self.max_links.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Replaces the limits.
+    pub fn set_limits(&self, limits: Limits) {
+        self.max_string.store(limits.max_string, Ordering::Relaxed);
+        self.max_fields.store(limits.max_fields, Ordering::Relaxed);
+        self.max_attributes.store(limits.max_attributes, Ordering::Relaxed);
+        self.max_events.store(limits.max_events, Ordering::Relaxed);
+        self.max_links.store(limits.max_links, Ordering::Relaxed);
+    }
+
+    /// Whether log calls record where they stand.
+    #[inline(always)]
+    pub fn call_sites(&self) -> bool {
+        self.call_sites.load(Ordering::Relaxed)
+    }
+
+    /// Switches call sites on or off.
+    pub fn set_call_sites(&self, on: bool) {
+        self.call_sites.store(on, Ordering::Relaxed);
+    }
+
+    /// The sampler in force.
+    #[inline(always)]
+    pub fn sampler(&self) -> Sampler {
+        Sampler::unpack(self.sampler.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the sampler.
+    pub fn set_sampler(&self, sampler: Sampler) {
+        self.sampler.store(sampler.pack(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_dotted_parent_decides() {
+        let levels = Levels {
+            default: Level::Info,
+            by_name: vec![("a".into(), Level::Error), ("a.b".into(), Level::Debug)],
+            disabled: vec!["noisy".into()],
+        };
+        assert_eq!(levels.threshold("a"), Level::Error as u8);
+        assert_eq!(levels.threshold("a.b.c"), Level::Debug as u8);
+        assert_eq!(levels.threshold("ab"), Level::Info as u8);
+        assert_eq!(levels.threshold("noisy.part"), NEVER);
+        assert_eq!(levels.threshold("noisier"), Level::Info as u8);
+    }
+}

@@ -1,0 +1,172 @@
+//! Loggers: level check, then one record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::hub::Hub;
+use crate::intern::{self, Id};
+use crate::ledger::Signal;
+use crate::live::NEVER;
+use crate::record::value::Field;
+use crate::record::write::{Encoder, cut};
+use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, VERSION, flags};
+
+/// A logger's threshold, cached until the levels change.
+#[derive(Debug, Default)]
+pub struct Threshold(AtomicU64);
+
+impl Threshold {
+    /// Whether the logger called `name` records `level` now.
+    #[inline(always)]
+    pub fn admits(&self, hub: &Hub, name: &str, level: Level) -> bool {
+        // Relaxed: epoch and threshold travel in one word, and a caller may see the old one for a
+        // moment.
+        let mut cached = self.0.load(Ordering::Relaxed);
+        if cached >> 8 != hub.live().epoch() {
+            cached = self.look_up(hub, name);
+        }
+        level as u8 >= cached as u8
+    }
+
+    #[cold]
+    fn look_up(&self, hub: &Hub, name: &str) -> u64 {
+        let epoch = hub.live().epoch();
+        let threshold = if hub.is_on() { hub.live().levels().threshold(name) } else { NEVER };
+        let cached = epoch << 8 | u64::from(threshold);
+        self.0.store(cached, Ordering::Relaxed);
+        cached
+    }
+}
+
+/// What a log line begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct LogHead<'a> {
+    /// Severity.
+    pub level: Level,
+    /// Id of the logger's name.
+    pub logger: Id,
+    /// [`flags::LAYERED`], [`flags::INTERNAL`] or 0; the others follow from the options.
+    pub flags: u8,
+    /// The span it is made in.
+    pub span: Option<SpanIds>,
+    /// Where the call stands.
+    pub call_site: Option<CallSite>,
+    /// The message, UTF-8.
+    pub message: &'a [u8],
+}
+
+/// Encodes a log line. `fields` writes its fields and tells how many it wrote and how many it left
+/// out.
+#[inline(always)]
+pub fn encode_log(
+    encoder: &mut Encoder<'_>,
+    ticks: u64,
+    head: &LogHead<'_>,
+    fields: impl Fn(&mut Encoder<'_>) -> (u32, u32),
+) {
+    let message = cut(head.message, encoder.max_string());
+    let optional = u8::from(head.span.is_some()) * flags::IN_SPAN
+        + u8::from(head.call_site.is_some()) * flags::CALL_SITE;
+    let mut fixed = LogFixed {
+        header: Header {
+            size: 0,
+            kind: Kind::Log as u8,
+            version: VERSION,
+            level: head.level as u8,
+            flags: head.flags | optional,
+            ticks,
+        },
+        logger: head.logger.0,
+        message_len: message.len() as u32,
+        message_cut: (head.message.len() - message.len()) as u64,
+        fields: 0,
+        dropped_fields: 0,
+    };
+    let begin = encoder.len();
+    let whole = encoder.fixed(&fixed)
+        && head.span.is_none_or(|ids| encoder.fixed(&ids))
+        && head.call_site.is_none_or(|site| encoder.fixed(&site))
+        && encoder.text(message);
+    if !whole {
+        return encoder.truncate(begin);
+    }
+    (fixed.fields, fixed.dropped_fields) = fields(encoder);
+    encoder.patch(begin, &fixed);
+}
+
+/// Writes `fields`, at most `limit` of them; how many were written and how many left out.
+#[inline(always)]
+pub fn encode_fields(encoder: &mut Encoder<'_>, fields: &[Field<'_>], limit: u32) -> (u32, u32) {
+    let admitted = &fields[..fields.len().min(limit as usize)];
+    let written = admitted.iter().filter(|&&field| encoder.field(field)).count();
+    (written as u32, (fields.len() - written) as u32)
+}
+
+/// A named source of log lines.
+#[derive(Debug)]
+pub struct Logger {
+    hub: Arc<Hub>,
+    name: Box<str>,
+    id: Id,
+    threshold: Threshold,
+}
+
+impl Logger {
+    /// The logger called `name`. Cheap, but meant to be kept.
+    pub fn new(hub: Arc<Hub>, name: &str) -> Self {
+        Self { hub, name: name.into(), id: name_id(name), threshold: Threshold::default() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether `level` is recorded now.
+    #[inline(always)]
+    pub fn enabled(&self, level: Level) -> bool {
+        self.threshold.admits(&self.hub, &self.name, level)
+    }
+
+    /// Records a line outside any span.
+    #[inline(always)]
+    pub fn log(&self, level: Level, message: &str, fields: &[Field<'_>]) {
+        self.log_in(None, level, message, fields);
+    }
+
+    /// Records a line with the ids of `span`.
+    #[inline(always)]
+    pub fn log_in(&self, span: Option<SpanIds>, level: Level, message: &str, fields: &[Field<'_>]) {
+        if !self.enabled(level) {
+            return self.filtered();
+        }
+        let head = LogHead {
+            level,
+            logger: self.id,
+            flags: 0,
+            span,
+            call_site: None,
+            message: message.as_bytes(),
+        };
+        self.hub.with(|recorder| {
+            let Some(recorder) = recorder else { return self.hub.lose(Signal::Logs) };
+            let limit = recorder.pipeline().live().limits().max_fields;
+            recorder.record(Signal::Logs, level, |encoder, ticks| {
+                encode_log(encoder, ticks, &head, |encoder| encode_fields(encoder, fields, limit));
+            });
+        });
+    }
+
+    fn filtered(&self) {
+        self.hub.with(|recorder| {
+            if let Some(recorder) = recorder {
+                recorder.count_filtered();
+            }
+        });
+    }
+}
+
+/// The id of a logger's or tracer's name; names beyond the table's room share one id.
+pub fn name_id(name: &str) -> Id {
+    intern::intern(name).or_else(|| intern::intern("(other)")).unwrap_or(Id(0))
+}

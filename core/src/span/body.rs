@@ -1,0 +1,276 @@
+//! What a span gathers until it ends: encoded at once, in buffers that are used again.
+
+use crate::live::Limits;
+use crate::record::read::{Fields, Value};
+use crate::record::value::{Field, Key};
+use crate::record::write::{Encoder, cut};
+use crate::record::{EventFixed, LinkFixed, SpanFixed, SpanIds};
+
+/// A buffer of whole words that grows by doubling and keeps its memory.
+#[derive(Debug, Default)]
+struct Words {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Words {
+    fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// Appends what `encode` writes, if it fits into `budget` bytes in all. `encode` runs again
+    /// with more room while something does not fit.
+    #[inline]
+    fn append<R>(
+        &mut self,
+        budget: usize,
+        max_string: usize,
+        encode: impl Fn(&mut Encoder<'_>) -> R,
+    ) -> Option<R> {
+        loop {
+            let mut encoder = Encoder::new(&mut self.words[self.len / 8..], max_string);
+            let result = encode(&mut encoder);
+            let (missed, written) = (encoder.missed(), encoder.len());
+            if missed == 0 {
+                if self.len + written > budget {
+                    return None;
+                }
+                self.len += written;
+                return Some(result);
+            }
+            if !self.grow(budget) {
+                return None;
+            }
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, budget: usize) -> bool {
+        let bytes = self.words.len() * 8;
+        if bytes >= budget {
+            return false;
+        }
+        self.words.resize((bytes * 2).clamp(512, budget.next_multiple_of(8)) / 8, 0);
+        true
+    }
+
+    fn remove(&mut self, from: usize, to: usize) {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        bytes.copy_within(to..self.len, from);
+        self.len -= to - from;
+    }
+}
+
+/// A span's name, description, attributes, events and links.
+#[derive(Debug, Default)]
+pub struct Body {
+    name: Vec<u8>,
+    description: Vec<u8>,
+    attributes: Words,
+    events: Words,
+    links: Words,
+    counts: Counts,
+    limits: Limits,
+    max_string: usize,
+    budget: usize,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    attributes: u32,
+    events: u32,
+    links: u32,
+    dropped_attributes: u32,
+    dropped_events: u32,
+    dropped_links: u32,
+}
+
+/// Buffers larger than this are given back to the allocator when their span ends.
+const KEPT_BYTES: usize = 16 << 10;
+
+impl Body {
+    /// Makes the body ready for another span. `budget` bounds each part's bytes.
+    pub(crate) fn reset(&mut self, limits: Limits, max_string: usize, budget: usize) {
+        self.name.clear();
+        self.description.clear();
+        self.attributes.len = 0;
+        self.events.len = 0;
+        self.links.len = 0;
+        self.counts = Counts::default();
+        self.limits = limits;
+        self.max_string = max_string;
+        self.budget = budget;
+    }
+
+    /// Whether its buffers are small enough to be kept.
+    pub(crate) fn is_small(&self) -> bool {
+        let words = self.attributes.words.len() + self.events.words.len() + self.links.words.len();
+        words * 8 + self.name.capacity() + self.description.capacity() <= KEPT_BYTES
+    }
+
+    /// The longest string.
+    pub fn max_string(&self) -> usize {
+        self.max_string
+    }
+
+    pub(super) fn set_name(&mut self, name: &str, limit: usize) {
+        self.name.clear();
+        self.name.extend_from_slice(cut(name.as_bytes(), limit));
+    }
+
+    pub(super) fn set_description(&mut self, description: &str) {
+        self.description.clear();
+        self.description.extend_from_slice(cut(description.as_bytes(), self.max_string));
+    }
+
+    /// Sets one attribute; one with the same key is replaced.
+    #[inline]
+    pub fn set_attribute(&mut self, field: Field<'_>) {
+        self.set(field.0, |encoder| encoder.field(field));
+    }
+
+    /// Sets the attribute `key`, which `encode` writes; one with the same key is replaced.
+    #[inline]
+    pub fn set(&mut self, key: Key<'_>, encode: impl Fn(&mut Encoder<'_>) -> bool) {
+        self.unset(key);
+        if self.counts.attributes >= self.limits.max_attributes {
+            self.counts.dropped_attributes += 1;
+            return;
+        }
+        match self.attributes.append(self.budget, self.max_string, encode) {
+            Some(_) => self.counts.attributes += 1,
+            None => self.counts.dropped_attributes += 1,
+        }
+    }
+
+    /// Appends attributes whose keys differ from each other and from all that are there: `encode`
+    /// writes at most as many as it is told and says how many it wrote and how many it left out.
+    #[inline]
+    pub fn extend(&mut self, encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32)) {
+        let room =
+            self.limits.max_attributes - self.counts.attributes.min(self.limits.max_attributes);
+        let max_string = self.max_string;
+        match self.attributes.append(self.budget, max_string, |encoder| encode(encoder, room)) {
+            Some((written, dropped)) => {
+                self.counts.attributes += written;
+                self.counts.dropped_attributes += dropped;
+            }
+            None => self.counts.dropped_attributes += 1,
+        }
+    }
+
+    fn unset(&mut self, key: Key<'_>) {
+        let mut fields = self.attributes();
+        loop {
+            let from = self.attributes.len - fields.bytes_left();
+            let Some((other, _)) = fields.next() else { return };
+            if other == key {
+                let to = self.attributes.len - fields.bytes_left();
+                self.attributes.remove(from, to);
+                self.counts.attributes -= 1;
+                return;
+            }
+        }
+    }
+
+    /// The attributes set so far.
+    pub fn attributes(&self) -> Fields<'_> {
+        Fields::over(self.attributes.bytes(), self.counts.attributes)
+    }
+
+    /// The value of one attribute.
+    pub fn attribute(&self, key: Key<'_>) -> Option<Value<'_>> {
+        self.attributes().find(|&(other, _)| other == key).map(|(_, value)| value)
+    }
+
+    /// Adds an event at `wall_time` in nanoseconds since the epoch, or now. `encode` writes at most
+    /// as many attributes as it is told and says how many it wrote and how many it left out.
+    pub fn add_event(
+        &mut self,
+        name: &str,
+        wall_time: Option<u64>,
+        encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32),
+    ) {
+        if self.counts.events >= self.limits.max_events {
+            self.counts.dropped_events += 1;
+            return;
+        }
+        let name = cut(name.as_bytes(), self.max_string);
+        let time = wall_time.map_or_else(crate::clock::now, |wall| wall | crate::record::WALL_TIME);
+        let limit = self.limits.max_attributes;
+        let added = self.events.append(self.budget, self.max_string, |encoder| {
+            let mut fixed = EventFixed {
+                size: 0,
+                name_len: name.len() as u32,
+                time,
+                attributes: 0,
+                dropped_attributes: 0,
+            };
+            if encoder.fixed(&fixed) && encoder.text(name) {
+                (fixed.attributes, fixed.dropped_attributes) = encode(encoder, limit);
+                fixed.size = encoder.len() as u32;
+                encoder.patch(0, &fixed);
+            }
+        });
+        match added {
+            Some(()) => self.counts.events += 1,
+            None => self.counts.dropped_events += 1,
+        }
+    }
+
+    /// Adds a link; `encode` as in [`Body::add_event`].
+    pub fn add_link(&mut self, ids: SpanIds, encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32)) {
+        if self.counts.links >= self.limits.max_links {
+            self.counts.dropped_links += 1;
+            return;
+        }
+        let limit = self.limits.max_attributes;
+        let added = self.links.append(self.budget, self.max_string, |encoder| {
+            let mut fixed = LinkFixed { size: 0, attributes: 0, ids };
+            if encoder.fixed(&fixed) {
+                (fixed.attributes, _) = encode(encoder, limit);
+                fixed.size = encoder.len() as u32;
+                encoder.patch(0, &fixed);
+            }
+        });
+        match added {
+            Some(()) => self.counts.links += 1,
+            None => self.counts.dropped_links += 1,
+        }
+    }
+
+    /// The part of a span's fixed part that the body knows; the rest is zero.
+    #[inline]
+    pub(super) fn fixed(&self) -> SpanFixed {
+        SpanFixed {
+            name_len: self.name.len() as u32,
+            description_len: self.description.len() as u32,
+            attributes: self.counts.attributes,
+            events: self.counts.events,
+            links: self.counts.links,
+            dropped_attributes: self.counts.dropped_attributes,
+            dropped_events: self.counts.dropped_events,
+            dropped_links: self.counts.dropped_links,
+            ..bytemuck::Zeroable::zeroed()
+        }
+    }
+
+    /// Writes the whole span, or nothing when it does not fit.
+    #[inline(always)]
+    pub(super) fn encode(&self, encoder: &mut Encoder<'_>, fixed: &SpanFixed) {
+        let whole = encoder.fixed(fixed)
+            && encoder.text(&self.name)
+            && encoder.text(&self.description)
+            && encoder.copy(self.attributes.bytes())
+            && encoder.copy(self.events.bytes())
+            && encoder.copy(self.links.bytes());
+        if !whole {
+            encoder.truncate(0);
+        }
+    }
+}
+
+/// The budget of each of a span's three parts, so that the whole fits half a ring.
+pub(crate) fn part_budget(ring_bytes: usize) -> usize {
+    (ring_bytes / 8).next_multiple_of(8)
+}

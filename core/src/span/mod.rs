@@ -1,0 +1,405 @@
+//! Spans: they live in their caller's handle and become one record when they end.
+
+pub(crate) mod body;
+pub mod sampler;
+
+use std::sync::Arc;
+
+pub use body::Body;
+
+use crate::fork;
+use crate::hub::Hub;
+use crate::ids::{SpanId, TraceId};
+use crate::intern::Id;
+use crate::ledger::{Reason, Signal};
+use crate::log::name_id;
+use crate::record::value::Field;
+use crate::record::write::Encoder;
+use crate::record::{Header, Kind, Level, SpanFixed, SpanIds, VERSION, flags};
+use crate::thread::Recorder;
+
+/// W3C trace flag: the trace is sampled.
+pub const SAMPLED: u8 = 1;
+
+/// What of a span crosses process boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpanContext {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span.
+    pub span_id: SpanId,
+    /// W3C trace flags.
+    pub trace_flags: u8,
+    /// Whether it came from another process.
+    pub remote: bool,
+}
+
+impl SpanContext {
+    /// Whether both ids are real.
+    pub fn is_valid(&self) -> bool {
+        self.trace_id.is_valid() && self.span_id.is_valid()
+    }
+
+    /// Whether its trace is sampled.
+    pub fn is_sampled(&self) -> bool {
+        self.trace_flags & SAMPLED != 0
+    }
+
+    /// The ids that go onto log lines; `None` outside any span.
+    #[inline]
+    pub fn ids(&self) -> Option<SpanIds> {
+        self.is_valid().then_some(SpanIds { trace_id: self.trace_id, span_id: self.span_id })
+    }
+}
+
+/// What a span stands for, as in OpenTelemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum SpanKind {
+    /// Work inside this process.
+    #[default]
+    Internal = 0,
+    /// The handling of a remote request.
+    Server = 1,
+    /// A request to a remote service.
+    Client = 2,
+    /// A message sent.
+    Producer = 3,
+    /// A message taken.
+    Consumer = 4,
+}
+
+impl SpanKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] =
+        [Self::Internal, Self::Server, Self::Client, Self::Producer, Self::Consumer];
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    /// The kind with this number, `Internal` for any other.
+    pub fn from_u8(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    /// The kind called `name`, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// How a span went, as in OpenTelemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Status {
+    /// Nobody said.
+    #[default]
+    Unset = 0,
+    /// Well, and somebody said so: final.
+    Ok = 1,
+    /// Badly.
+    Error = 2,
+}
+
+impl Status {
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unset => "unset",
+            Self::Ok => "ok",
+            Self::Error => "error",
+        }
+    }
+
+    /// The status with this number, `Unset` for any other.
+    pub fn from_u8(number: u8) -> Self {
+        match number {
+            1 => Self::Ok,
+            2 => Self::Error,
+            _ => Self::Unset,
+        }
+    }
+
+    /// The status called `name`, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Unset, Self::Ok, Self::Error];
+        all.into_iter().find(|status| status.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A named source of spans.
+#[derive(Debug)]
+pub struct Tracer {
+    hub: Arc<Hub>,
+    name: Box<str>,
+    id: Id,
+}
+
+/// How a span starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start {
+    /// The parent; none makes a root.
+    pub parent: Option<SpanContext>,
+    /// What it stands for.
+    pub kind: SpanKind,
+    /// Nanoseconds since the epoch where it did not start now.
+    pub start_time: Option<u64>,
+}
+
+impl Tracer {
+    /// The tracer called `name`.
+    pub fn new(hub: Arc<Hub>, name: &str) -> Self {
+        Self { hub, name: name.into(), id: name_id(name) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The place of its pipeline.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Starts a span. It is recorded when [`Span::end`] is called with the same hub.
+    #[inline]
+    pub fn start(&self, name: &str, start: Start) -> Span {
+        self.hub.with(|recorder| match recorder {
+            Some(recorder) => self.start_on(recorder, name, start),
+            None => Span::passing(start.parent.unwrap_or_default()),
+        })
+    }
+
+    fn start_on(&self, recorder: &Recorder, name: &str, start: Start) -> Span {
+        let pipeline = recorder.pipeline();
+        let parent = start.parent.filter(SpanContext::is_valid);
+        let live = pipeline.live();
+        if live.is_disabled(&self.name) {
+            return Span::passing(parent.unwrap_or_default());
+        }
+        let trace_id = parent.map_or_else(|| recorder.ids.trace_id(), |parent| parent.trace_id);
+        let sampled = live.sampler().sample(parent.as_ref(), trace_id);
+        // Bit 0x02: the id is random (W3C trace context, level 2); of a child it is inherited.
+        let inherited = parent.map_or(2, |parent| parent.trace_flags & 2);
+        let context = SpanContext {
+            trace_id,
+            span_id: recorder.ids.span_id(),
+            trace_flags: inherited | u8::from(sampled),
+            remote: false,
+        };
+        if !sampled {
+            recorder.count_unsampled();
+            return Span::passing(context);
+        }
+        if !pipeline.open_span() {
+            pipeline.lose(Signal::Spans, Reason::OpenSpans);
+            return Span::passing(context);
+        }
+        let (start_at, wall_start) = match start.start_time {
+            Some(wall) => (wall, true),
+            None => (crate::clock::now(), false),
+        };
+        let mut body = recorder.take_body();
+        body.set_name(name, pipeline.max_string());
+        Span {
+            context,
+            parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
+            tracer: self.id,
+            kind: start.kind,
+            status: Status::Unset,
+            wall_start,
+            abandoned: false,
+            start: start_at,
+            pipeline: pipeline.key(),
+            fork_generation: fork::generation(),
+            body: Some(body),
+        }
+    }
+}
+
+/// A started span. It does nothing by itself: whoever owns it ends it through its hub.
+#[derive(Debug)]
+pub struct Span {
+    context: SpanContext,
+    parent: SpanId,
+    tracer: Id,
+    kind: SpanKind,
+    status: Status,
+    wall_start: bool,
+    abandoned: bool,
+    start: u64,
+    pipeline: u64,
+    fork_generation: u32,
+    /// What is being recorded; none in a span that is not recording or has ended.
+    body: Option<Box<Body>>,
+}
+
+/// What [`Span::end`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is recorded, or was never to be.
+    Now,
+    /// It had been ended before.
+    Before,
+}
+
+impl Span {
+    /// A span that records nothing and stands for `context`.
+    pub fn passing(context: SpanContext) -> Self {
+        Self {
+            context,
+            parent: SpanId::NONE,
+            tracer: Id(0),
+            kind: SpanKind::Internal,
+            status: Status::Unset,
+            wall_start: false,
+            abandoned: false,
+            start: 0,
+            pipeline: 0,
+            fork_generation: 0,
+            body: None,
+        }
+    }
+
+    /// Its ids and flags.
+    #[inline(always)]
+    pub fn context(&self) -> &SpanContext {
+        &self.context
+    }
+
+    /// Whether what is set on it will be kept.
+    #[inline(always)]
+    pub fn is_recording(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// What is being recorded.
+    #[inline(always)]
+    pub fn body(&mut self) -> Option<&mut Body> {
+        self.body.as_deref_mut()
+    }
+
+    /// Replaces the name.
+    pub fn update_name(&mut self, name: &str) {
+        if let Some(body) = self.body() {
+            let limit = body.max_string();
+            body.set_name(name, limit);
+        }
+    }
+
+    /// Sets an attribute; one with the same key is replaced.
+    #[inline]
+    pub fn set_attribute(&mut self, field: Field<'_>) {
+        if let Some(body) = self.body() {
+            body.set_attribute(field);
+        }
+    }
+
+    /// Adds an event that happens now.
+    pub fn add_event(&mut self, name: &str, fields: &[Field<'_>]) {
+        if let Some(body) = self.body() {
+            body.add_event(name, None, |encoder, limit| {
+                crate::log::encode_fields(encoder, fields, limit)
+            });
+        }
+    }
+
+    /// Adds a link to another span.
+    pub fn add_link(&mut self, context: &SpanContext, fields: &[Field<'_>]) {
+        if let (Some(ids), Some(body)) = (context.ids(), self.body()) {
+            body.add_link(ids, |encoder, limit| crate::log::encode_fields(encoder, fields, limit));
+        }
+    }
+
+    /// Sets the status. `Ok` is final and `Unset` changes nothing, as in OpenTelemetry; only an
+    /// error has a description.
+    pub fn set_status(&mut self, status: Status, description: &str) {
+        if self.status == Status::Ok || status == Status::Unset {
+            return;
+        }
+        if let Some(body) = self.body.as_deref_mut() {
+            self.status = status;
+            body.set_description(if status == Status::Error { description } else { "" });
+        }
+    }
+
+    /// The status set so far.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Marks the span as ended by the garbage collector.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    /// Ends the span and records it, unless another process started it or its engine has stopped.
+    /// `end_time` is in nanoseconds since the epoch.
+    #[inline]
+    pub fn end(&mut self, hub: &Hub, end_time: Option<u64>) -> Ended {
+        let Some(body) = self.body.take() else {
+            return if self.pipeline == 0 { Ended::Now } else { Ended::Before };
+        };
+        if self.fork_generation != fork::generation() {
+            // The parent process records it. Its buffers are plain memory of ours by now.
+            return Ended::Now;
+        }
+        hub.with(|recorder| match recorder {
+            Some(recorder) if recorder.pipeline().key() == self.pipeline => {
+                recorder.pipeline().close_span();
+                self.record(recorder, &body, end_time.unwrap_or(0));
+                recorder.give_body(body);
+            }
+            Some(_) => {}
+            None => self.end_without_recorder(hub),
+        });
+        Ended::Now
+    }
+
+    #[cold]
+    fn end_without_recorder(&self, hub: &Hub) {
+        if let Some(pipeline) = hub.pipeline().filter(|pipeline| pipeline.key() == self.pipeline) {
+            pipeline.close_span();
+            pipeline.lose(Signal::Spans, Reason::ThreadExited);
+        }
+    }
+
+    #[inline(always)]
+    fn record(&self, recorder: &Recorder, body: &Body, wall_end: u64) {
+        let level = if self.status == Status::Error { Level::Error } else { Level::Info };
+        let bits = u8::from(self.wall_start) * flags::WALL_START
+            + u8::from(self.abandoned) * flags::ABANDONED;
+        recorder.record(Signal::Spans, level, |encoder: &mut Encoder<'_>, ticks| {
+            let fixed = SpanFixed {
+                header: Header {
+                    size: 0,
+                    kind: Kind::Span as u8,
+                    version: VERSION,
+                    level: level as u8,
+                    flags: bits,
+                    ticks,
+                },
+                start: self.start,
+                wall_end,
+                ids: SpanIds { trace_id: self.context.trace_id, span_id: self.context.span_id },
+                parent: self.parent,
+                tracer: self.tracer.0,
+                span_kind: self.kind as u8,
+                status: self.status as u8,
+                trace_flags: self.context.trace_flags,
+                reserved: 0,
+                ..body.fixed()
+            };
+            body.encode(encoder, &fixed);
+        });
+    }
+}

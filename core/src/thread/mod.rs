@@ -1,0 +1,13 @@
+//! A recording thread: its channel to the drain, its registration, its exit.
+
+pub mod registry;
+
+#[cfg(not(coati_loom))]
+mod local;
+#[cfg(not(coati_loom))]
+mod recorder;
+
+#[cfg(not(coati_loom))]
+pub(crate) use local::{cached, enter, forget_cached, is_cached};
+#[cfg(not(coati_loom))]
+pub use recorder::Recorder;

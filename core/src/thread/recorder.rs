@@ -1,0 +1,225 @@
+//! Records into this thread's ring.
+
+use std::cell::{RefCell, UnsafeCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
+use std::time::{Duration, Instant};
+
+use super::registry::Channel;
+use crate::clock;
+use crate::ids::Generator;
+use crate::ledger::{Count, Counts, Reason, Signal};
+use crate::metrics::Shard;
+use crate::pipeline::{Overflow, Pipeline};
+use crate::record::write::Encoder;
+use crate::record::{Header, Level};
+use crate::ring::{NoRoom, Producer};
+use crate::span::body::{Body, part_budget};
+
+/// One thread's end of a pipeline. Used by its own thread only.
+pub struct Recorder {
+    pipeline: Arc<Pipeline>,
+    channel: UnsafeCell<Option<(Arc<Channel>, Producer)>>,
+    /// Set from before the first byte is written until after publication, for signal handlers.
+    busy: AtomicBool,
+    shard: Arc<Shard>,
+    /// Ids of spans made on this thread.
+    pub ids: Generator,
+    scratch: RefCell<Vec<u64>>,
+    // Boxed: a body moves between a span and this list many times a second.
+    #[allow(clippy::vec_box)]
+    bodies: RefCell<Vec<Box<Body>>>,
+}
+
+/// Span bodies that a thread keeps for its next spans.
+const KEPT_BODIES: usize = 64;
+
+impl Recorder {
+    pub(super) fn attach(pipeline: Arc<Pipeline>) -> Self {
+        let channel = UnsafeCell::new(pipeline.registry().attach());
+        let shard = pipeline.metrics().acquire_shard();
+        let ids = Generator::seeded();
+        let (busy, scratch) = (AtomicBool::new(false), RefCell::default());
+        Self { pipeline, channel, busy, shard, ids, scratch, bodies: RefCell::default() }
+    }
+
+    /// An empty body for a span.
+    #[inline]
+    pub(crate) fn take_body(&self) -> Box<Body> {
+        let kept = self.bodies.try_borrow_mut().ok().and_then(|mut bodies| bodies.pop());
+        let mut body = kept.unwrap_or_default();
+        let limits = self.pipeline.live().limits();
+        let budget = part_budget(self.pipeline.registry().ring_bytes());
+        body.reset(limits, self.pipeline.max_string(), budget);
+        body
+    }
+
+    /// Takes back the body of a span that has ended.
+    #[inline]
+    pub(crate) fn give_body(&self, body: Box<Body>) {
+        if let Ok(mut bodies) = self.bodies.try_borrow_mut()
+            && bodies.len() < KEPT_BODIES
+            && body.is_small()
+        {
+            bodies.push(body);
+        }
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// This thread's metric cells.
+    #[inline(always)]
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Counts one log call below its logger's level.
+    #[inline]
+    pub fn count_filtered(&self) {
+        self.count(|counts| &counts.filtered);
+    }
+
+    /// Counts one span that was not sampled.
+    #[inline]
+    pub fn count_unsampled(&self) {
+        self.count(|counts| &counts.unsampled);
+    }
+
+    #[inline(always)]
+    fn count(&self, pick: impl Fn(&Counts) -> &Count) {
+        if !self.busy.load(Ordering::Relaxed) {
+            // SAFETY: only this thread uses the recorder, and `busy` tells that no other call is
+            // in the middle of it.
+            if let Some((channel, _)) = unsafe { &*self.channel.get() } {
+                return pick(&channel.counts).add(1);
+            }
+        }
+        pick(self.pipeline.counts_without_ring()).add_shared(1);
+    }
+
+    /// Records what `encode` writes: a whole record whose header's size is filled in here. It may
+    /// run twice (first into the ring, then into a scratch buffer when the ring has no open
+    /// stretch that is long enough) and must run no foreign code.
+    #[inline(always)]
+    pub fn record(&self, signal: Signal, level: Level, encode: impl Fn(&mut Encoder<'_>, u64)) {
+        let ticks = clock::now();
+        // Relaxed, with compiler fences: the only other observer is a signal handler on this very
+        // thread.
+        if self.busy.load(Ordering::Relaxed) {
+            return self.pipeline.lose(signal, Reason::Reentrant);
+        }
+        self.busy.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: only this thread uses the recorder, and `busy` keeps nested calls out.
+        let channel = unsafe { &mut *self.channel.get() };
+        if let Some((channel, producer)) = channel {
+            channel.counts.recorded(signal).add(1);
+            let open = producer.open() as usize;
+            let start = producer.cursor();
+            // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
+            let mut encoder =
+                unsafe { Encoder::from_raw(start, start.add(open), self.pipeline.max_string()) };
+            encode(&mut encoder, ticks);
+            if encoder.missed() == 0 && encoder.len() <= producer.capacity() as usize / 2 {
+                let size = seal(&mut encoder);
+                channel.counts.published(signal).add(1);
+                producer.publish(size as u64);
+            } else {
+                self.record_detour(channel, producer, signal, level, &|e| encode(e, ticks));
+            }
+        } else {
+            self.record_without_ring(signal);
+        }
+        compiler_fence(Ordering::SeqCst);
+        self.busy.store(false, Ordering::Relaxed);
+    }
+
+    /// The way by the scratch buffer: the stretch was too short, or the ring is crowded.
+    #[cold]
+    #[inline(never)]
+    fn record_detour(
+        &self,
+        channel: &Channel,
+        producer: &mut Producer,
+        signal: Signal,
+        level: Level,
+        encode: &dyn Fn(&mut Encoder<'_>),
+    ) {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.resize(producer.capacity() as usize / 2 / 8, 0);
+        let mut encoder = Encoder::new(&mut scratch, self.pipeline.max_string());
+        encode(&mut encoder);
+        if encoder.len() < size_of::<Header>() {
+            return channel.counts.dropped(signal, Reason::TooLarge).add(1);
+        }
+        let size = seal(&mut encoder);
+        let bytes = &bytemuck::cast_slice(&scratch)[..size];
+        match self.make_room(producer, size as u64, level) {
+            Ok(()) => {
+                let cursor = producer.cursor();
+                // SAFETY: `make_room` reserved `size` contiguous bytes at the cursor.
+                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), cursor, size) };
+                channel.counts.published(signal).add(1);
+                producer.publish(size as u64);
+            }
+            Err(NoRoom::Full) => channel.counts.dropped(signal, Reason::RingFull).add(1),
+            Err(NoRoom::TooLarge) => channel.counts.dropped(signal, Reason::TooLarge).add(1),
+        }
+    }
+
+    fn make_room(&self, producer: &mut Producer, size: u64, level: Level) -> Result<(), NoRoom> {
+        let severe = level >= Level::Warning;
+        let mut room = producer.reserve(size, severe);
+        if producer.crowded() {
+            self.pipeline.waker().wake();
+        }
+        if room == Err(NoRoom::Full)
+            && let Overflow::Block(limit) = self.pipeline.overflow()
+            && !self.pipeline.waker().is_own_thread()
+        {
+            self.pipeline.wait(&mut || room = wait_for_room(producer, size, limit));
+        }
+        room
+    }
+
+    #[cold]
+    fn record_without_ring(&self, signal: Signal) {
+        self.pipeline.lose(signal, Reason::NoRing);
+        // The limit may have room again; the next call will find out.
+        // SAFETY: as in `record`, whose own borrow has ended.
+        unsafe { *self.channel.get() = self.pipeline.registry().attach() };
+    }
+}
+
+fn wait_for_room(producer: &mut Producer, size: u64, limit: Duration) -> Result<(), NoRoom> {
+    let deadline = Instant::now() + limit;
+    let mut pause = Duration::from_micros(20);
+    loop {
+        let room = producer.reserve(size, true);
+        if room != Err(NoRoom::Full) || Instant::now() >= deadline {
+            return room;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(1));
+    }
+}
+
+/// Fills in the size.
+#[inline(always)]
+fn seal(encoder: &mut Encoder<'_>) -> usize {
+    let size = encoder.len();
+    encoder.patch(0, &(size as u32));
+    size
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Some((channel, _)) = self.channel.get_mut() {
+            channel.exit();
+        }
+        self.pipeline.metrics().release_shard(self.shard.clone());
+    }
+}

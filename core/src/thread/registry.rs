@@ -1,0 +1,171 @@
+//! Which threads record, and what becomes of a ring when its thread exits.
+//!
+//! A channel (ring and counts) goes through `ACTIVE → EXITED → FREE → ACTIVE`. The thread itself
+//! makes the first step, the drain the second once the ring is empty, and the next thread that
+//! needs a ring the third. Counts stay with the channel and go on growing, so nothing has to be
+//! folded when a thread ends: ten thousand short threads leave as many channels as ever ran at
+//! once.
+
+use crate::ledger::Counts;
+use crate::ring::{Consumer, Producer, Region, Storage};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+
+const ACTIVE: u32 = 0;
+const EXITED: u32 = 1;
+const FREE: u32 = 2;
+
+/// What a recording thread and the drain share.
+#[derive(Debug)]
+pub struct Channel {
+    storage: Arc<Storage>,
+    state: AtomicU32,
+    /// Counted by the thread that has the channel now.
+    pub counts: Counts,
+}
+
+impl Channel {
+    /// The thread will not record again.
+    pub fn exit(&self) {
+        // SYNC POINT C (release): everything the thread published comes before its exit.
+        self.state.store(EXITED, Ordering::Release);
+    }
+
+    /// Whether the thread has gone.
+    pub fn has_exited(&self) -> bool {
+        // SYNC POINT C (acquire): who sees the exit sees all that was published before.
+        self.state.load(Ordering::Acquire) == EXITED
+    }
+}
+
+/// Makes the memory of a new ring of the given capacity.
+pub type MakeRegion = Box<dyn Fn(usize) -> std::io::Result<Region> + Send + Sync>;
+
+/// All channels of one pipeline.
+pub struct Registry {
+    inner: Mutex<Inner>,
+    /// Raised after a channel was added, so that the drain need not lock to find nothing new.
+    version: AtomicU64,
+    make_region: MakeRegion,
+    ring_bytes: usize,
+    total_bytes: usize,
+    spare: u64,
+}
+
+struct Inner {
+    channels: Vec<Arc<Channel>>,
+    free: Vec<Arc<Channel>>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("ring_bytes", &self.ring_bytes).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// A registry of rings of `ring_bytes`, of which `spare` are kept for severe records, and
+    /// `total_bytes` for all rings together.
+    pub fn new(ring_bytes: usize, total_bytes: usize, spare: u64, make_region: MakeRegion) -> Self {
+        let inner = Mutex::new(Inner { channels: Vec::new(), free: Vec::new() });
+        Self { inner, version: AtomicU64::new(0), make_region, ring_bytes, total_bytes, spare }
+    }
+
+    /// A channel for the calling thread; `None` when rings have reached their total or memory
+    /// cannot be had.
+    pub fn attach(&self) -> Option<(Arc<Channel>, Producer)> {
+        let mut inner = lock(&self.inner);
+        if let Some(channel) = inner.free.pop() {
+            // Relaxed: the lock orders it after the drain's last use in `recycle`.
+            channel.state.store(ACTIVE, Ordering::Relaxed);
+            let producer = Producer::new(channel.storage.clone(), self.spare);
+            return Some((channel, producer));
+        }
+        if (inner.channels.len() + 1) * self.ring_bytes > self.total_bytes {
+            return None;
+        }
+        let region = (self.make_region)(self.ring_bytes).ok()?;
+        let channel = Arc::new(Channel {
+            storage: Arc::new(Storage::new(region, self.ring_bytes)),
+            state: AtomicU32::new(ACTIVE),
+            counts: Counts::default(),
+        });
+        let producer = Producer::new(channel.storage.clone(), self.spare);
+        inner.channels.push(channel.clone());
+        // SYNC POINT D (release): the list has grown before the version has.
+        self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Release);
+        Some((channel, producer))
+    }
+
+    /// All channels ever made.
+    pub fn channels(&self) -> Vec<Arc<Channel>> {
+        lock(&self.inner).channels.clone()
+    }
+
+    /// Bytes of all rings.
+    pub fn memory_bytes(&self) -> usize {
+        lock(&self.inner).channels.len() * self.ring_bytes
+    }
+
+    /// Bytes of one ring.
+    pub fn ring_bytes(&self) -> usize {
+        self.ring_bytes
+    }
+
+    /// Gives the ring of a thread that has gone to the next one that comes. Only the drain calls
+    /// it, with a channel that has exited and is empty.
+    pub fn recycle(&self, channel: &Arc<Channel>) {
+        let mut inner = lock(&self.inner);
+        // Relaxed: read by the drain itself, and by `attach` under the lock.
+        channel.state.store(FREE, Ordering::Relaxed);
+        inner.free.push(channel.clone());
+    }
+}
+
+/// The drain's ends of all channels.
+#[derive(Debug, Default)]
+pub struct Drains {
+    list: Vec<Drain>,
+    version: u64,
+}
+
+/// The drain's end of one channel.
+#[derive(Debug)]
+pub struct Drain {
+    /// The channel.
+    pub channel: Arc<Channel>,
+    /// Its reading end.
+    pub consumer: Consumer,
+}
+
+impl Drains {
+    /// Takes up channels that have been added.
+    pub fn refresh(&mut self, registry: &Registry) {
+        // SYNC POINT D (acquire): a version seen means its channel is in the list.
+        let version = registry.version.load(Ordering::Acquire);
+        if version == self.version {
+            return;
+        }
+        self.version = version;
+        let channels = registry.channels();
+        for channel in channels.into_iter().skip(self.list.len()) {
+            let consumer = Consumer::new(channel.storage.clone());
+            self.list.push(Drain { channel, consumer });
+        }
+    }
+
+    /// All drains, in the order in which their channels were made.
+    pub fn list(&mut self) -> &mut [Drain] {
+        &mut self.list
+    }
+
+    /// Recycles the rings of threads that have gone, once they are empty.
+    pub fn recycle(&self, registry: &Registry) {
+        for drain in &self.list {
+            // First the exit, then the tail: nothing can be published in between.
+            if drain.channel.has_exited() && drain.consumer.is_empty() {
+                registry.recycle(&drain.channel);
+            }
+        }
+    }
+}
