@@ -12,8 +12,8 @@ pub mod ring;
 pub mod sync;
 pub mod thread;
 
-pub mod record;
-
+// What follows is not modelled under loom: it holds no ordering of its own, or types loom cannot
+// see (arc-swap, operating-system clocks).
 #[cfg(not(coati_loom))]
 pub mod clock;
 #[cfg(not(coati_loom))]
@@ -21,16 +21,22 @@ pub mod fork;
 #[cfg(not(coati_loom))]
 pub mod hub;
 #[cfg(not(coati_loom))]
+pub mod ids;
+#[cfg(not(coati_loom))]
+pub mod instrument;
+#[cfg(not(coati_loom))]
+pub mod intern;
+#[cfg(not(coati_loom))]
 pub mod live;
 #[cfg(not(coati_loom))]
 pub mod log;
 #[cfg(not(coati_loom))]
+pub mod os;
+#[cfg(not(coati_loom))]
 pub mod pipeline;
+#[cfg(not(coati_loom))]
+pub mod record;
 #[cfg(not(coati_loom))]
 pub mod span;
 #[cfg(not(coati_loom))]
 pub mod waker;
-
-pub mod ids;
-pub mod intern;
-pub mod os;

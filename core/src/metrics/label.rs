@@ -94,7 +94,8 @@ impl LabelValue<'_> {
         }
     }
 
-    pub(super) fn keep(self) -> OwnedValue {
+    /// A copy that owns its text.
+    pub fn keep(self) -> OwnedValue {
         match self {
             Self::Str(text) => OwnedValue::Str(text.into()),
             Self::Int(value) => OwnedValue::Int(value),
