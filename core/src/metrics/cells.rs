@@ -56,6 +56,7 @@ impl Extremes {
     }
 }
 
+#[inline(always)]
 fn float(cell: &AtomicU64) -> f64 {
     f64::from_bits(cell.load(Ordering::Relaxed))
 }
@@ -138,9 +139,8 @@ impl HistogramCells {
             return false;
         }
         count::<false>(&octave[place.sub]);
-        update::<false>(&self.sum, |sum| sum + value);
-        update::<false>(&self.squares, |squares| squares + value * value);
-        if value < float(&self.low) || value > float(&self.high) {
+        self.add_moments::<false>(value);
+        if self.is_extreme(value) {
             self.widen::<false>(value);
         }
         true
@@ -161,12 +161,14 @@ impl HistogramCells {
         };
         let Some(cell) = cell else { return false };
         count::<SHARED>(cell);
-        update::<SHARED>(&self.sum, |sum| sum + value);
-        update::<SHARED>(&self.squares, |squares| squares + value * value);
-        if self.stamp.load(Ordering::Relaxed) != stamp {
+        self.add_moments::<SHARED>(value);
+        let behind = self.stamp.load(Ordering::Relaxed) != stamp;
+        if behind {
             self.adopt(value, stamp);
         }
-        self.widen::<SHARED>(value);
+        if behind || SHARED || self.is_extreme(value) {
+            self.widen::<SHARED>(value);
+        }
         true
     }
 
@@ -201,11 +203,23 @@ impl HistogramCells {
 
     /// [low, high] lies inside [min, max], so the hot path compares with the former only.
     #[cold]
+    #[inline(never)]
     fn widen<const SHARED: bool>(&self, value: f64) {
         update::<SHARED>(&self.low, |low| low.min(value));
         update::<SHARED>(&self.high, |high| high.max(value));
         update::<SHARED>(&self.min, |min| min.min(value));
         update::<SHARED>(&self.max, |max| max.max(value));
+    }
+
+    #[inline(always)]
+    fn add_moments<const SHARED: bool>(&self, value: f64) {
+        update::<SHARED>(&self.sum, |sum| sum + value);
+        update::<SHARED>(&self.squares, |squares| squares + value * value);
+    }
+
+    #[inline(always)]
+    fn is_extreme(&self, value: f64) -> bool {
+        value < float(&self.low) || value > float(&self.high)
     }
 
     pub(super) fn sum(&self) -> f64 {
