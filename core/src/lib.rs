@@ -6,6 +6,7 @@
 //! A [`hub::Hub`] is the place that loggers, tracers and instruments hold on to. A
 //! [`pipeline::Pipeline`] is installed there for as long as the engine runs.
 
+pub mod flush;
 pub mod ledger;
 pub mod metrics;
 pub mod ring;

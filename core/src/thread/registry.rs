@@ -6,7 +6,7 @@
 //! folded when a thread ends: ten thousand short threads leave as many channels as ever ran at
 //! once.
 
-use crate::ledger::Counts;
+use crate::ledger::{Counts, Reason, Signal};
 use crate::ring::{Consumer, Producer, Region, Storage};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, lock};
@@ -129,6 +129,10 @@ pub struct Drains {
     version: u64,
 }
 
+/// How far rings had been published at one moment.
+#[derive(Debug, Clone)]
+pub struct Marks(Vec<u64>);
+
 /// The drain's end of one channel.
 #[derive(Debug)]
 pub struct Drain {
@@ -157,6 +161,40 @@ impl Drains {
     /// All drains, in the order in which their channels were made.
     pub fn list(&mut self) -> &mut [Drain] {
         &mut self.list
+    }
+
+    /// How far every ring is published: all records that happened before this call, those of new
+    /// threads included.
+    pub fn marks(&mut self, registry: &Registry) -> Marks {
+        self.refresh(registry);
+        Marks(self.list.iter().map(|drain| drain.consumer.published()).collect())
+    }
+
+    /// Whether everything up to `marks` has been read.
+    pub fn have_read(&self, marks: &Marks) -> bool {
+        self.list.iter().zip(&marks.0).all(|(drain, mark)| drain.consumer.position() >= *mark)
+    }
+
+    /// Counts what has been published since the last drain of a shutdown as dropped. `signal`
+    /// tells whose a record is by its first word; those of nobody are not counted.
+    pub fn sweep(
+        &mut self,
+        registry: &Registry,
+        counts: &Counts,
+        signal: impl Fn(u64) -> Option<Signal>,
+    ) {
+        self.refresh(registry);
+        for Drain { consumer, .. } in &mut self.list {
+            let until = consumer.published();
+            while let Some(size) = consumer.peek(until) {
+                if let Some(signal) = signal(consumer.word(0)) {
+                    counts.taken(signal).add(1);
+                    counts.dropped(signal, Reason::Stopped).add(1);
+                }
+                consumer.advance(size);
+            }
+            consumer.release();
+        }
     }
 
     /// Recycles the rings of threads that have gone, once they are empty.
