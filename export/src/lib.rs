@@ -1,1 +1,3 @@
-//! To come.
+//! Exporters of coati.
+
+pub mod prometheus;

@@ -78,12 +78,17 @@ pub(super) fn first_index(octave: usize) -> i32 {
     (octave as i32 - 1023) * SUBS as i32
 }
 
-/// The lower end of bucket `index` at `scale`, which is also the upper end of the one before.
+/// The lower end of bucket `index` at `scale`, which is also the upper end of the one before;
+/// rounded down, infinite beyond the doubles.
 pub(super) fn lower_end(index: i32, scale: i32) -> f64 {
-    let exponent = f64::from(index) * f64::from(-scale).exp2();
-    // In two factors: 2^-1074 and 2^1024 would leave the doubles on the way.
-    let half = (exponent / 2.0).floor();
-    half.exp2() * (exponent - half).exp2()
+    let fine = i64::from(index) << (SCALE - scale);
+    let (octave, sub) = (1023 + (fine >> 6), (fine & 63) as usize);
+    match octave {
+        1..=2046 => f64::from_bits((octave as u64) << 52 | BOUNDARIES[sub]),
+        2047.. => f64::INFINITY,
+        // Subnormal ends: exact enough at scale 6, where a single bucket has one.
+        _ => ((fine as f64) / 64.0 + 52.0).exp2() * f64::EPSILON,
+    }
 }
 
 /// The explicit bucket of `value`: upper bounds are inclusive, the last bucket has none.

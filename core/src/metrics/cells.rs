@@ -276,21 +276,18 @@ pub(super) fn sum_octaves(
     positive: bool,
     mut each: impl FnMut(usize, &[u64; SUBS]),
 ) {
-    let mut roots = cells.iter().filter_map(|cells| cells.side(positive)).peekable();
-    if roots.peek().is_none() {
-        return;
-    }
-    let roots: Vec<&Root> = roots.collect();
+    let roots: Vec<&Root> = cells.iter().filter_map(|cells| cells.side(positive)).collect();
+    let mut mids: Vec<&Mid> = Vec::with_capacity(roots.len());
     for high in 0..ROOTS {
-        let touched = |root: &&Root| root[high].get().is_some();
-        if !roots.iter().any(touched) {
+        mids.clear();
+        mids.extend(roots.iter().filter_map(|root| root[high].get()));
+        if mids.is_empty() {
             continue;
         }
         for low in 0..MIDS {
             let mut total = [0u64; SUBS];
             let mut any = false;
-            let octaves = roots.iter().filter_map(|root| root[high].get()?[low].get());
-            for octave in octaves {
+            for octave in mids.iter().filter_map(|mid| mid[low].get()) {
                 any = true;
                 for (sum, cell) in total.iter_mut().zip(octave) {
                     *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));

@@ -1,6 +1,7 @@
 //! What an instrument is.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// The kind of an instrument. An observable one is the same, set from a callback.
@@ -75,6 +76,20 @@ impl Descriptor {
         match &self.buckets {
             Buckets::Explicit(bounds) if self.kind == Kind::Histogram => Some(bounds),
             _ => None,
+        }
+    }
+
+    /// The powers of two at which text formats show an exponential histogram. It depends on the
+    /// unit alone, so that every scrape shows the same.
+    pub fn ladder(&self) -> RangeInclusive<i32> {
+        match &*self.unit {
+            "ns" => 7..=34,
+            "us" => 0..=30,
+            // 0.1 ms to 17 minutes, in either unit.
+            "ms" => -3..=20,
+            "s" => -13..=10,
+            "By" => 4..=34,
+            _ => -7..=18,
         }
     }
 

@@ -181,9 +181,14 @@ fn exponential_totals(exponential: &mut Exponential, cells: &[&HistogramCells]) 
     for positive in [true, false] {
         let side = if positive { &mut exponential.positive } else { &mut exponential.negative };
         sum_octaves(cells, positive, |octave, counts: &[u64; SUBS]| {
-            let indices = first_index(octave)..;
-            let buckets = indices.zip(counts).filter(|(_, count)| **count > 0);
-            side.extend(buckets.map(|(index, &count)| Bucket { index, count }));
+            // Which buckets are empty is not predictable: each is written, and kept by its count.
+            let mut filled = [Bucket { index: 0, count: 0 }; SUBS];
+            let mut len = 0;
+            for (index, &count) in (first_index(octave)..).zip(counts) {
+                filled[len] = Bucket { index, count };
+                len += usize::from(count > 0);
+            }
+            side.extend_from_slice(&filled[..len]);
         });
     }
 }
