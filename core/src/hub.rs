@@ -3,8 +3,8 @@
 //! A logger, tracer or instrument made before `init`, kept over `shutdown`, or inherited through a
 //! fork finds the pipeline of the moment here.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 
@@ -25,7 +25,7 @@ pub struct Hub {
     key: AtomicU64,
     pipeline: ArcSwapOption<Pipeline>,
     live: Arc<Live>,
-    revive: OnceLock<Revive>,
+    revive: ArcSwapOption<Revive>,
     /// The fork generation for which a pipeline has been or is being built.
     revived: AtomicU32,
 }
@@ -43,7 +43,7 @@ impl Hub {
             key: AtomicU64::new(OFF),
             pipeline: ArcSwapOption::empty(),
             live: Live::new(),
-            revive: OnceLock::new(),
+            revive: ArcSwapOption::empty(),
             revived: AtomicU32::new(0),
         })
     }
@@ -53,9 +53,9 @@ impl Hub {
         &self.live
     }
 
-    /// Sets what builds a pipeline in a forked child. Only the first call counts.
+    /// Sets what builds a pipeline in a forked child.
     pub fn on_fork(&self, revive: Revive) {
-        let _ = self.revive.set(revive);
+        self.revive.store(Some(Arc::new(revive)));
     }
 
     /// Makes `pipeline` the current one.
@@ -139,7 +139,7 @@ impl Hub {
         if claimed {
             // The parent's pipeline may hold locks that nobody will ever release: leak it.
             std::mem::forget(inherited.clone());
-            match self.revive.get().and_then(|revive| revive()) {
+            match self.revive.load_full().and_then(|revive| revive()) {
                 Some(fresh) => self.install(fresh),
                 None => self.uninstall(),
             }

@@ -32,6 +32,8 @@ pub struct PipelineConfig {
     pub ring_bytes: usize,
     /// Bytes of all rings.
     pub total_bytes: usize,
+    /// Bytes of the largest record; never more than half a ring.
+    pub max_record: usize,
     /// What happens when a ring is full.
     pub overflow: Overflow,
     /// Spans that may be open at once.
@@ -51,6 +53,7 @@ impl Default for PipelineConfig {
         Self {
             ring_bytes: 1 << 20,
             total_bytes: 256 << 20,
+            max_record: usize::MAX,
             overflow: Overflow::DropNewest,
             max_open_spans: 10_000,
             batch_records: 0,
@@ -69,6 +72,7 @@ pub struct Pipeline {
     metrics: Arc<Store>,
     live: Arc<Live>,
     waker: Arc<Waker>,
+    max_record: usize,
     overflow: Overflow,
     wait: Wait,
     batch_records: u64,
@@ -101,6 +105,7 @@ impl Pipeline {
             metrics: Store::new(config.metrics),
             live,
             waker: Waker::new(),
+            max_record: config.max_record.min(ring / 2) & !7,
             overflow: config.overflow,
             wait: config.wait,
             batch_records: config.batch_records,
@@ -151,10 +156,16 @@ impl Pipeline {
         (self.wait)(wait);
     }
 
-    /// The longest string: the setting, or an eighth of a ring where that is less.
+    /// The longest string: the setting, or a quarter of the largest record where that is less.
     #[inline(always)]
     pub(crate) fn max_string(&self) -> usize {
-        (self.live.limits().max_string as usize).min(self.registry.ring_bytes() / 8)
+        (self.live.limits().max_string as usize).min(self.max_record / 4)
+    }
+
+    /// Bytes of the largest record.
+    #[inline(always)]
+    pub(crate) fn max_record(&self) -> usize {
+        self.max_record
     }
 
     /// Counts of all who have no ring; added to with locked instructions.

@@ -270,7 +270,7 @@ impl Body {
     }
 }
 
-/// The budget of each of a span's three parts, so that the whole fits half a ring.
-pub(crate) fn part_budget(ring_bytes: usize) -> usize {
-    (ring_bytes / 8).next_multiple_of(8)
+/// The budget of each of a span's three parts, so that the whole fits the largest record.
+pub(crate) fn part_budget(max_record: usize) -> usize {
+    max_record / 4 / 8 * 8
 }

@@ -49,7 +49,7 @@ impl Recorder {
         let kept = self.bodies.try_borrow_mut().ok().and_then(|mut bodies| bodies.pop());
         let mut body = kept.unwrap_or_default();
         let limits = self.pipeline.live().limits();
-        let budget = part_budget(self.pipeline.registry().ring_bytes());
+        let budget = part_budget(self.pipeline.max_record());
         body.reset(limits, self.pipeline.max_string(), budget);
         body
     }
@@ -123,7 +123,7 @@ impl Recorder {
             let mut encoder =
                 unsafe { Encoder::from_raw(start, start.add(open), self.pipeline.max_string()) };
             encode(&mut encoder, ticks);
-            if encoder.missed() == 0 && encoder.len() <= producer.capacity() as usize / 2 {
+            if encoder.missed() == 0 && encoder.len() <= self.pipeline.max_record() {
                 let size = seal(&mut encoder);
                 channel.counts.published(signal).add(1);
                 producer.publish(size as u64);
@@ -149,7 +149,7 @@ impl Recorder {
         encode: &dyn Fn(&mut Encoder<'_>),
     ) {
         let mut scratch = self.scratch.borrow_mut();
-        scratch.resize(producer.capacity() as usize / 2 / 8, 0);
+        scratch.resize(self.pipeline.max_record() / 8, 0);
         let mut encoder = Encoder::new(&mut scratch, self.pipeline.max_string());
         encode(&mut encoder);
         if encoder.len() < size_of::<Header>() {
