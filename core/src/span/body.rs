@@ -89,7 +89,8 @@ struct Counts {
 const KEPT_BYTES: usize = 16 << 10;
 
 impl Body {
-    /// Makes the body ready for another span. `budget` bounds each part's bytes.
+    /// Makes the body ready for another span. `budget` bounds the bytes of attributes, events and
+    /// links together.
     pub(crate) fn reset(&mut self, limits: Limits, max_string: usize, budget: usize) {
         self.name.clear();
         self.description.clear();
@@ -111,6 +112,11 @@ impl Body {
     /// The longest string.
     pub fn max_string(&self) -> usize {
         self.max_string
+    }
+
+    /// What one of the three parts may grow to, given the others.
+    fn budget_beside(&self, others: [&Words; 2]) -> usize {
+        self.budget.saturating_sub(others[0].len + others[1].len)
     }
 
     pub(super) fn set_name(&mut self, name: &str, limit: usize) {
@@ -137,7 +143,8 @@ impl Body {
             self.counts.dropped_attributes += 1;
             return;
         }
-        match self.attributes.append(self.budget, self.max_string, encode) {
+        let budget = self.budget_beside([&self.events, &self.links]);
+        match self.attributes.append(budget, self.max_string, encode) {
             Some(_) => self.counts.attributes += 1,
             None => self.counts.dropped_attributes += 1,
         }
@@ -150,7 +157,8 @@ impl Body {
         let room =
             self.limits.max_attributes - self.counts.attributes.min(self.limits.max_attributes);
         let max_string = self.max_string;
-        match self.attributes.append(self.budget, max_string, |encoder| encode(encoder, room)) {
+        let budget = self.budget_beside([&self.events, &self.links]);
+        match self.attributes.append(budget, max_string, |encoder| encode(encoder, room)) {
             Some((written, dropped)) => {
                 self.counts.attributes += written;
                 self.counts.dropped_attributes += dropped;
@@ -198,7 +206,8 @@ impl Body {
         let name = cut(name.as_bytes(), self.max_string);
         let time = wall_time.map_or_else(crate::clock::now, |wall| wall | crate::record::WALL_TIME);
         let limit = self.limits.max_attributes;
-        let added = self.events.append(self.budget, self.max_string, |encoder| {
+        let budget = self.budget_beside([&self.attributes, &self.links]);
+        let added = self.events.append(budget, self.max_string, |encoder| {
             let mut fixed = EventFixed {
                 size: 0,
                 name_len: name.len() as u32,
@@ -225,7 +234,8 @@ impl Body {
             return;
         }
         let limit = self.limits.max_attributes;
-        let added = self.links.append(self.budget, self.max_string, |encoder| {
+        let budget = self.budget_beside([&self.attributes, &self.events]);
+        let added = self.links.append(budget, self.max_string, |encoder| {
             let mut fixed = LinkFixed { size: 0, attributes: 0, ids };
             if encoder.fixed(&fixed) {
                 (fixed.attributes, _) = encode(encoder, limit);
@@ -270,7 +280,8 @@ impl Body {
     }
 }
 
-/// The budget of each of a span's three parts, so that the whole fits the largest record.
-pub(crate) fn part_budget(max_record: usize) -> usize {
-    max_record / 4 / 8 * 8
+/// The budget of attributes, events and links together: name and description take a quarter of the
+/// largest record each at most.
+pub(crate) fn parts_budget(max_record: usize) -> usize {
+    (max_record / 2).saturating_sub(size_of::<SpanFixed>()) & !7
 }

@@ -14,7 +14,7 @@ use crate::pipeline::{Overflow, Pipeline};
 use crate::record::write::Encoder;
 use crate::record::{Header, Level};
 use crate::ring::{NoRoom, Producer};
-use crate::span::body::{Body, part_budget};
+use crate::span::body::{Body, parts_budget};
 
 /// One thread's end of a pipeline. Used by its own thread only.
 pub struct Recorder {
@@ -49,7 +49,7 @@ impl Recorder {
         let kept = self.bodies.try_borrow_mut().ok().and_then(|mut bodies| bodies.pop());
         let mut body = kept.unwrap_or_default();
         let limits = self.pipeline.live().limits();
-        let budget = part_budget(self.pipeline.max_record());
+        let budget = parts_budget(self.pipeline.max_record());
         body.reset(limits, self.pipeline.max_string(), budget);
         body
     }
