@@ -8,7 +8,8 @@
 //! SYNC POINT E, `requested`: what happened before a request is seen by the drain that answers it.
 //! SYNC POINT F, `completed`: what the drain did for a request is seen by whom it has answered.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{order, own};
 
 /// Number of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,27 +27,26 @@ impl Gate {
     pub fn request(&self) -> Ticket {
         // SYNC POINT E (release): an increment, so that who reads a later number sees what came
         // before the earlier ones too.
-        Ticket(self.requested.fetch_add(1, Ordering::Release) + 1)
+        Ticket(self.requested.fetch_add(1, order!(Release, "flush_request")) + 1)
     }
 
     /// The latest request, unless it has been answered. Only the drain calls it, before it looks
     /// for new rings and for their positions.
     pub fn pending(&self) -> Option<Ticket> {
         // SYNC POINT E (acquire): positions looked at after this include what came before it.
-        let latest = self.requested.load(Ordering::Acquire);
-        // Relaxed: the drain's own last store.
-        (latest > self.completed.load(Ordering::Relaxed)).then_some(Ticket(latest))
+        let latest = self.requested.load(order!(Acquire, "flush_pending"));
+        (latest > own(&self.completed)).then_some(Ticket(latest))
     }
 
     /// Answers `upto` and all requests before it. Only the drain calls it.
     pub fn complete(&self, upto: Ticket) {
         // SYNC POINT F (release): deliveries and their counts come before the answer.
-        self.completed.store(upto.0, Ordering::Release);
+        self.completed.store(upto.0, order!(Release, "flush_complete"));
     }
 
     /// Whether `ticket` has been answered.
     pub fn is_done(&self, ticket: Ticket) -> bool {
         // SYNC POINT F (acquire): who sees the answer sees the deliveries counted.
-        self.completed.load(Ordering::Acquire) >= ticket.0
+        self.completed.load(order!(Acquire, "flush_is_done")) >= ticket.0
     }
 }

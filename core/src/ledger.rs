@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{order, own};
 
 /// A stream of records with books of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,22 +93,22 @@ impl Count {
     /// Adds `n`; only the owner may call it.
     #[inline(always)]
     pub fn add(&self, n: u64) {
-        // Relaxed load: nobody else writes. Release store: a reader that sees a drop or a delivery
-        // counted also sees the record it belongs to counted as recorded, which came before it.
-        self.0.store(self.0.load(Ordering::Relaxed) + n, Ordering::Release);
+        // SYNC POINT G (release): a reader that sees a drop or a delivery counted also sees the
+        // record it belongs to counted as recorded, which came before it.
+        self.0.store(own(&self.0) + n, order!(Release, "ledger_add"));
     }
 
     /// Adds `n` from any thread.
     pub fn add_shared(&self, n: u64) {
-        // Release: as in `add`.
-        self.0.fetch_add(n, Ordering::Release);
+        // SYNC POINT G (release).
+        self.0.fetch_add(n, order!(Release, "ledger_add_shared"));
     }
 
     /// The count.
     #[inline]
     pub fn get(&self) -> u64 {
-        // Acquire: pairs with the Release stores above.
-        self.0.load(Ordering::Acquire)
+        // SYNC POINT G (acquire).
+        self.0.load(order!(Acquire, "ledger_get"))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The one door through which atomics, cells and locks enter this crate.
 //!
 //! Built with `--cfg coati_loom` the same code runs on loom's types, so that a model checks what
-//! ships and not a copy of it.
+//! ships and not a copy of it. Built with `--cfg coati_mutant="name"` as well, the ordering that
+//! [`order!`] calls `name` is `Relaxed`: a model that does not fail then checks nothing.
 
 #[cfg(not(coati_loom))]
 mod imp {
@@ -44,6 +45,13 @@ mod imp {
     pub fn spin_loop() {
         std::hint::spin_loop();
     }
+
+    /// What the only writer of `cell` stored last; for that writer alone.
+    #[inline(always)]
+    pub fn own(cell: &atomic::AtomicU64) -> u64 {
+        // Relaxed: a thread sees its own stores, and earlier owners' through the handover.
+        cell.load(atomic::Ordering::Relaxed)
+    }
 }
 
 #[cfg(coati_loom)]
@@ -63,9 +71,31 @@ mod imp {
     pub fn spin_loop() {
         loom::thread::yield_now();
     }
+
+    /// What the only writer of `cell` stored last. Not an atomic load: loom remembers one last
+    /// access of each location, and this one would hide a reader's. It fails the model if another
+    /// thread's store does not happen before it.
+    pub fn own(cell: &atomic::AtomicU64) -> u64 {
+        // SAFETY: loom checks that nobody stores meanwhile.
+        unsafe { cell.unsync_load() }
+    }
 }
 
 pub use imp::*;
+
+/// An ordering that a model checks: `Relaxed` in the mutant of this name.
+macro_rules! order {
+    ($ordering:ident, $mutant:tt) => {
+        const {
+            if cfg!(coati_mutant = $mutant) {
+                $crate::sync::atomic::Ordering::Relaxed
+            } else {
+                $crate::sync::atomic::Ordering::$ordering
+            }
+        }
+    };
+}
+pub(crate) use order;
 
 /// Locks `mutex`; a panic of an earlier holder does not poison observability.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,6 +4,7 @@ use super::buckets::{OCTAVES, Place, SUBS, explicit};
 use super::budget::Budget;
 use super::lazy::Lazy;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{order, own};
 use std::array::from_fn;
 
 const MIDS: usize = 32;
@@ -61,19 +62,25 @@ fn float(cell: &AtomicU64) -> f64 {
     f64::from_bits(cell.load(Ordering::Relaxed))
 }
 
+/// What a cell holds, for one who is about to write it.
+#[inline(always)]
+fn before<const SHARED: bool>(cell: &AtomicU64) -> u64 {
+    if SHARED { cell.load(Ordering::Relaxed) } else { own(cell) }
+}
+
 /// Adds to a cell: alone by load and store, together with others by a locked instruction.
 #[inline(always)]
 fn count<const SHARED: bool>(cell: &AtomicU64) {
     if SHARED {
         cell.fetch_add(1, Ordering::Relaxed);
     } else {
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        cell.store(own(cell).wrapping_add(1), Ordering::Relaxed);
     }
 }
 
 #[inline(always)]
 fn update<const SHARED: bool>(cell: &AtomicU64, change: impl Fn(f64) -> f64) {
-    let mut before = cell.load(Ordering::Relaxed);
+    let mut before = before::<SHARED>(cell);
     loop {
         let after = change(f64::from_bits(before)).to_bits();
         if !SHARED {
@@ -134,8 +141,7 @@ impl HistogramCells {
         let Some(place) = Place::of(value) else { return false };
         let Some(mid) = self.positive[place.octave / MIDS].get() else { return false };
         let Some(octave) = mid[place.octave % MIDS].get() else { return false };
-        // Relaxed: the owner's own last store.
-        if self.stamp.load(Ordering::Relaxed) != stamp {
+        if own(&self.stamp) != stamp {
             return false;
         }
         count::<false>(&octave[place.sub]);
@@ -162,9 +168,10 @@ impl HistogramCells {
         let Some(cell) = cell else { return false };
         count::<SHARED>(cell);
         self.add_moments::<SHARED>(value);
-        let behind = self.stamp.load(Ordering::Relaxed) != stamp;
+        let adopted = before::<SHARED>(&self.stamp);
+        let behind = adopted != stamp;
         if behind {
-            self.adopt(value, stamp);
+            self.adopt(value, adopted, stamp);
         }
         if behind || SHARED || self.is_extreme(value) {
             self.widen::<SHARED>(value);
@@ -188,9 +195,9 @@ impl HistogramCells {
     /// Starts the extremes anew at `value`. Of shared cells two threads may do so at once and one
     /// of the two values be forgotten as an extreme; readers hold extremes against the buckets.
     #[cold]
-    fn adopt(&self, value: f64, stamp: u64) {
+    fn adopt(&self, value: f64, adopted: u64, stamp: u64) {
         let bits = value.to_bits();
-        let same_era = self.stamp.load(Ordering::Relaxed) >> 32 == stamp >> 32;
+        let same_era = adopted >> 32 == stamp >> 32;
         if !same_era {
             self.min.store(bits, Ordering::Relaxed);
             self.max.store(bits, Ordering::Relaxed);
@@ -198,7 +205,7 @@ impl HistogramCells {
         self.low.store(bits, Ordering::Relaxed);
         self.high.store(bits, Ordering::Relaxed);
         // Release: see the field. Pairs with the Acquire in `extremes` and `window`.
-        self.stamp.store(stamp, Ordering::Release);
+        self.stamp.store(stamp, order!(Release, "metrics_adopt"));
     }
 
     /// [low, high] lies inside [min, max], so the hot path compares with the former only.
@@ -219,7 +226,7 @@ impl HistogramCells {
 
     #[inline(always)]
     fn is_extreme(&self, value: f64) -> bool {
-        value < float(&self.low) || value > float(&self.high)
+        value < f64::from_bits(own(&self.low)) || value > f64::from_bits(own(&self.high))
     }
 
     pub(super) fn sum(&self) -> f64 {
@@ -241,7 +248,7 @@ impl HistogramCells {
     /// The extremes since the last reset, if these cells have recorded in the era of `stamp`.
     pub(super) fn extremes(&self, stamp: u64) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(Ordering::Acquire) >> 32 != stamp >> 32 {
+        if self.stamp.load(order!(Acquire, "metrics_extremes")) >> 32 != stamp >> 32 {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.min), high: float(&self.max) }
@@ -250,7 +257,7 @@ impl HistogramCells {
     /// The extremes of the last era in which these cells recorded.
     pub(super) fn ever(&self) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(Ordering::Acquire) == UNSTAMPED {
+        if self.stamp.load(order!(Acquire, "metrics_ever")) == UNSTAMPED {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.min), high: float(&self.max) }
@@ -259,7 +266,7 @@ impl HistogramCells {
     /// The extremes since the series' stamp became `stamp`.
     pub(super) fn window(&self, stamp: u64) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(Ordering::Acquire) != stamp {
+        if self.stamp.load(order!(Acquire, "metrics_window")) != stamp {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.low), high: float(&self.high) }

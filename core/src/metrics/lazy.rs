@@ -1,6 +1,7 @@
 //! A pointer that is null until somebody needs what it points to.
 
 use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::order;
 use std::marker::PhantomData;
 
 /// An owned, lazily made `T`; never moved or freed before the `Lazy` itself is dropped.
@@ -18,7 +19,7 @@ impl<T> Lazy<T> {
     #[inline(always)]
     pub(super) fn get(&self) -> Option<&T> {
         // Acquire pairs with the Release in `get_or_make`: the contents are seen initialised.
-        let pointer = self.pointer.load(Ordering::Acquire);
+        let pointer = self.pointer.load(order!(Acquire, "metrics_page_get"));
         // SAFETY: non-null means `get_or_make` put a leaked box there, freed only by `drop`.
         unsafe { pointer.as_ref() }
     }
@@ -35,7 +36,7 @@ impl<T> Lazy<T> {
         let winner = match self.pointer.compare_exchange(
             std::ptr::null_mut(),
             made,
-            Ordering::Release,
+            order!(Release, "metrics_page_make"),
             Ordering::Acquire,
         ) {
             Ok(_) => made,

@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::cells::HistogramCells;
 use super::lazy::Lazy;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::own;
 use std::array::from_fn;
 
 #[cfg(not(coati_loom))]
@@ -43,14 +44,14 @@ impl Pair {
     /// The owner's add: it alone writes, so load and store suffice.
     #[inline(always)]
     pub(super) fn add_int(&self, amount: i64) {
-        let sum = self.int.load(Ordering::Relaxed).wrapping_add(amount as u64);
+        let sum = own(&self.int).wrapping_add(amount as u64);
         self.int.store(sum, Ordering::Relaxed);
     }
 
     /// The owner's add; false when the sum was zero, that is, possibly the first.
     #[inline(always)]
     pub(super) fn add_float(&self, amount: f64) -> bool {
-        let before = self.float.load(Ordering::Relaxed);
+        let before = own(&self.float);
         self.float.store((f64::from_bits(before) + amount).to_bits(), Ordering::Relaxed);
         before != 0
     }

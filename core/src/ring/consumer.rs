@@ -1,8 +1,8 @@
 //! The reading end.
 
 use super::{FILLER, Storage};
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, order};
 
 /// The only reader of a ring. Reading and releasing are two steps: a record's bytes stay where
 /// they are until what was made of them has left the process.
@@ -27,7 +27,7 @@ impl Consumer {
     #[inline]
     pub fn published(&self) -> u64 {
         // SYNC POINT A (acquire): everything before the tail is seen whole.
-        self.storage.tail().load(Ordering::Acquire)
+        self.storage.tail().load(order!(Acquire, "ring_published"))
     }
 
     /// Whether everything published has been read.
@@ -84,7 +84,7 @@ impl Consumer {
         if self.released != self.read {
             self.released = self.read;
             // SYNC POINT B (release): all reads of these bytes come before it.
-            self.storage.head().store(self.read, Ordering::Release);
+            self.storage.head().store(self.read, order!(Release, "ring_release"));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::place::{Place, Positions};
 use super::{FILLER, Storage};
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, order};
 
 /// The only writer of a ring.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Producer {
                     self.tail += filler;
                     // The filler is published with the record behind it, or alone if none comes:
                     // a consumer that meets it has nothing to wait for.
-                    self.storage.tail().store(self.tail, Ordering::Release);
+                    self.storage.tail().store(self.tail, order!(Release, "ring_filler"));
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Producer {
     /// Looks where the consumer is.
     fn look(&mut self) -> Positions {
         // SYNC POINT B (acquire): what the consumer released may be overwritten.
-        self.head = self.storage.head().load(Ordering::Acquire);
+        self.head = self.storage.head().load(order!(Acquire, "ring_look"));
         let positions =
             Positions { capacity: self.storage.capacity(), head: self.head, tail: self.tail };
         debug_assert!(positions.invariants());
@@ -121,6 +121,6 @@ impl Producer {
         debug_assert!(size.is_multiple_of(8) && self.tail + size <= self.open_until);
         self.tail += size;
         // SYNC POINT A (release): the record's bytes come before its publication.
-        self.storage.tail().store(self.tail, Ordering::Release);
+        self.storage.tail().store(self.tail, order!(Release, "ring_publish"));
     }
 }

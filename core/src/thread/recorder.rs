@@ -125,8 +125,7 @@ impl Recorder {
             encode(&mut encoder, ticks);
             if encoder.missed() == 0 && encoder.len() <= self.pipeline.max_record() {
                 let size = seal(&mut encoder);
-                channel.counts.published(signal).add(1);
-                producer.publish(size as u64);
+                channel.publish(producer, signal, size as u64);
             } else {
                 self.record_detour(channel, producer, signal, level, &|e| encode(e, ticks));
             }
@@ -162,8 +161,7 @@ impl Recorder {
                 let cursor = producer.cursor();
                 // SAFETY: `make_room` reserved `size` contiguous bytes at the cursor.
                 unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), cursor, size) };
-                channel.counts.published(signal).add(1);
-                producer.publish(size as u64);
+                channel.publish(producer, signal, size as u64);
             }
             Err(NoRoom::Full) => channel.counts.dropped(signal, Reason::RingFull).add(1),
             Err(NoRoom::TooLarge) => channel.counts.dropped(signal, Reason::TooLarge).add(1),

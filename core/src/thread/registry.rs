@@ -9,7 +9,7 @@
 use crate::ledger::{Counts, Reason, Signal};
 use crate::ring::{Consumer, Producer, Region, Storage};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, lock, order, own};
 
 const ACTIVE: u32 = 0;
 const EXITED: u32 = 1;
@@ -25,16 +25,24 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// Counts a record and hands it, `size` bytes that are all written, to the drain.
+    #[inline(always)]
+    pub fn publish(&self, producer: &mut Producer, signal: Signal, size: u64) {
+        // First counted: a reader of the books finds no record taken that was not published.
+        self.counts.published(signal).add(1);
+        producer.publish(size);
+    }
+
     /// The thread will not record again.
     pub fn exit(&self) {
         // SYNC POINT C (release): everything the thread published comes before its exit.
-        self.state.store(EXITED, Ordering::Release);
+        self.state.store(EXITED, order!(Release, "registry_exit"));
     }
 
     /// Whether the thread has gone.
     pub fn has_exited(&self) -> bool {
         // SYNC POINT C (acquire): who sees the exit sees all that was published before.
-        self.state.load(Ordering::Acquire) == EXITED
+        self.state.load(order!(Acquire, "registry_has_exited")) == EXITED
     }
 }
 
@@ -92,8 +100,8 @@ impl Registry {
         });
         let producer = Producer::new(channel.storage.clone(), self.spare);
         inner.channels.push(channel.clone());
-        // SYNC POINT D (release): the list has grown before the version has.
-        self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Release);
+        // Relaxed: changed under the lock, which who sees it takes next.
+        self.version.store(own(&self.version) + 1, Ordering::Relaxed);
         Some((channel, producer))
     }
 
@@ -145,8 +153,10 @@ pub struct Drain {
 impl Drains {
     /// Takes up channels that have been added.
     pub fn refresh(&mut self, registry: &Registry) {
-        // SYNC POINT D (acquire): a version seen means its channel is in the list.
-        let version = registry.version.load(Ordering::Acquire);
+        // Relaxed: the version is raised while the list is locked, so that a version seen means
+        // its channel is in the list once the lock is had. That what happened before a flush is
+        // not missed is the gate's doing (SYNC POINT E).
+        let version = registry.version.load(Ordering::Relaxed);
         if version == self.version {
             return;
         }
