@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p coati-core --example metrics_cost`
 
-use coati_core::metrics::{Descriptor, Kind, LabelValue, Store, StoreConfig};
+use coati_core::metrics::{Descriptor, Kind, LabelValue, SeriesCache, Store, StoreConfig};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -38,7 +39,9 @@ fn main() {
         .collect();
     let value = |i: usize| values[i & 1023];
 
-    let rows: [(&str, &dyn Fn()); 7] = [
+    let cache = RefCell::new(SeriesCache::default());
+
+    let rows: [(&str, &dyn Fn()); 8] = [
         ("empty loop over values", &|| (0..CALLS).for_each(|i| _ = black_box(value(i)))),
         ("counter add_int", &|| (0..CALLS).for_each(|_| ints.add_int(&shard, 1))),
         ("counter add_float", &|| (0..CALLS).for_each(|_| floats.add_float(&shard, 0.5))),
@@ -48,6 +51,12 @@ fn main() {
         }),
         ("histogram, 10 bounds", &|| {
             (0..CALLS).for_each(|i| explicit.record(&shard, value(i)));
+        }),
+        ("add, 4 labels, cached", &|| {
+            let mut cache = cache.borrow_mut();
+            for _ in 0..CALLS {
+                cache.series(black_box(&counters), black_box(&labels)).add_int(&shard, 1);
+            }
         }),
         ("find, 4 labels", &|| {
             (0..CALLS).for_each(|_| drop(black_box(counters.find(black_box(&labels)))));

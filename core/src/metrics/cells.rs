@@ -284,7 +284,11 @@ pub(super) fn sum_octaves(
     mut each: impl FnMut(usize, &[u64; SUBS]),
 ) {
     let roots: Vec<&Root> = cells.iter().filter_map(|cells| cells.side(positive)).collect();
+    if roots.is_empty() {
+        return;
+    }
     let mut mids: Vec<&Mid> = Vec::with_capacity(roots.len());
+    let mut total = [0; SUBS];
     for high in 0..ROOTS {
         mids.clear();
         mids.extend(roots.iter().filter_map(|root| root[high].get()));
@@ -292,17 +296,17 @@ pub(super) fn sum_octaves(
             continue;
         }
         for low in 0..MIDS {
-            let mut total = [0u64; SUBS];
-            let mut any = false;
-            for octave in mids.iter().filter_map(|mid| mid[low].get()) {
-                any = true;
+            let mut octaves = mids.iter().filter_map(|mid| mid[low].get());
+            let Some(first) = octaves.next() else { continue };
+            for (sum, cell) in total.iter_mut().zip(first) {
+                *sum = cell.load(Ordering::Relaxed);
+            }
+            for octave in octaves {
                 for (sum, cell) in total.iter_mut().zip(octave) {
                     *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
                 }
             }
-            if any {
-                each(high * MIDS + low, &total);
-            }
+            each(high * MIDS + low, &total);
         }
     }
 }

@@ -41,6 +41,16 @@ impl Instrument {
         &self.core.descriptor
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.core.id
+    }
+
+    /// Whether `series` is one of its own.
+    #[inline(always)]
+    pub(super) fn made(&self, series: &Series) -> bool {
+        Arc::ptr_eq(&self.core, series.core())
+    }
+
     fn canonical<'a>(&self, labels: &[Label<'a>]) -> (Canonical<'a>, u64) {
         let canonical = Canonical::new(labels, self.common.policy.as_deref());
         let hash = canonical.hash(self.common.seed ^ u64::from(self.core.id));

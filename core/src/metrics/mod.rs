@@ -22,6 +22,7 @@
 mod boundaries;
 mod buckets;
 mod budget;
+mod cache;
 mod cells;
 mod descriptor;
 mod histogram;
@@ -39,6 +40,7 @@ mod store;
 mod windows;
 
 pub use buckets::SCALE;
+pub use cache::SeriesCache;
 pub use descriptor::{Buckets, Descriptor, Kind, MetricError};
 pub use histogram::{Bucket, Exponential, HistogramBuckets, HistogramSnapshot};
 pub use instrument::Instrument;

@@ -180,9 +180,9 @@ fn exponential_totals(exponential: &mut Exponential, cells: &[&HistogramCells]) 
     exponential.zero = cells.iter().map(|cells| cells.zero()).sum();
     for positive in [true, false] {
         let side = if positive { &mut exponential.positive } else { &mut exponential.negative };
+        let mut filled = [Bucket { index: 0, count: 0 }; SUBS];
         sum_octaves(cells, positive, |octave, counts: &[u64; SUBS]| {
             // Which buckets are empty is not predictable: each is written, and kept by its count.
-            let mut filled = [Bucket { index: 0, count: 0 }; SUBS];
             let mut len = 0;
             for (index, &count) in (first_index(octave)..).zip(counts) {
                 filled[len] = Bucket { index, count };

@@ -103,6 +103,11 @@ impl Series {
         &self.core.descriptor
     }
 
+    #[inline(always)]
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     pub(super) fn instrument(&self) -> u32 {
         self.core.id
     }
