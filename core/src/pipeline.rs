@@ -158,13 +158,13 @@ impl Pipeline {
 
     /// The longest string: the setting, or a quarter of the largest record where that is less.
     #[inline(always)]
-    pub(crate) fn max_string(&self) -> usize {
+    pub fn max_string(&self) -> usize {
         (self.live.limits().max_string as usize).min(self.max_record / 4)
     }
 
     /// Bytes of the largest record.
     #[inline(always)]
-    pub(crate) fn max_record(&self) -> usize {
+    pub fn max_record(&self) -> usize {
         self.max_record
     }
 

@@ -7,6 +7,7 @@
 
 pub mod read;
 pub mod value;
+pub mod words;
 pub mod write;
 
 use bytemuck::{Pod, Zeroable};

@@ -3,63 +3,9 @@
 use crate::live::Limits;
 use crate::record::read::{Fields, Value};
 use crate::record::value::{Field, Key};
+use crate::record::words::Words;
 use crate::record::write::{Encoder, cut};
 use crate::record::{EventFixed, LinkFixed, SpanFixed, SpanIds};
-
-/// A buffer of whole words that grows by doubling and keeps its memory.
-#[derive(Debug, Default)]
-struct Words {
-    words: Vec<u64>,
-    len: usize,
-}
-
-impl Words {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
-    }
-
-    /// Appends what `encode` writes, if it fits into `budget` bytes in all. `encode` runs again
-    /// with more room while something does not fit.
-    #[inline]
-    fn append<R>(
-        &mut self,
-        budget: usize,
-        max_string: usize,
-        encode: impl Fn(&mut Encoder<'_>) -> R,
-    ) -> Option<R> {
-        loop {
-            let mut encoder = Encoder::new(&mut self.words[self.len / 8..], max_string);
-            let result = encode(&mut encoder);
-            let (missed, written) = (encoder.missed(), encoder.len());
-            if missed == 0 {
-                if self.len + written > budget {
-                    return None;
-                }
-                self.len += written;
-                return Some(result);
-            }
-            if !self.grow(budget) {
-                return None;
-            }
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self, budget: usize) -> bool {
-        let bytes = self.words.len() * 8;
-        if bytes >= budget {
-            return false;
-        }
-        self.words.resize((bytes * 2).clamp(512, budget.next_multiple_of(8)) / 8, 0);
-        true
-    }
-
-    fn remove(&mut self, from: usize, to: usize) {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
-        bytes.copy_within(to..self.len, from);
-        self.len -= to - from;
-    }
-}
 
 /// A span's name, description, attributes, events and links.
 #[derive(Debug, Default)]
@@ -94,9 +40,9 @@ impl Body {
     pub(crate) fn reset(&mut self, limits: Limits, max_string: usize, budget: usize) {
         self.name.clear();
         self.description.clear();
-        self.attributes.len = 0;
-        self.events.len = 0;
-        self.links.len = 0;
+        self.attributes.clear();
+        self.events.clear();
+        self.links.clear();
         self.counts = Counts::default();
         self.limits = limits;
         self.max_string = max_string;
@@ -105,8 +51,8 @@ impl Body {
 
     /// Whether its buffers are small enough to be kept.
     pub(crate) fn is_small(&self) -> bool {
-        let words = self.attributes.words.len() + self.events.words.len() + self.links.words.len();
-        words * 8 + self.name.capacity() + self.description.capacity() <= KEPT_BYTES
+        let words = self.attributes.memory() + self.events.memory() + self.links.memory();
+        words + self.name.capacity() + self.description.capacity() <= KEPT_BYTES
     }
 
     /// The longest string.
@@ -116,7 +62,7 @@ impl Body {
 
     /// What one of the three parts may grow to, given the others.
     fn budget_beside(&self, others: [&Words; 2]) -> usize {
-        self.budget.saturating_sub(others[0].len + others[1].len)
+        self.budget.saturating_sub(others[0].len() + others[1].len())
     }
 
     pub(super) fn set_name(&mut self, name: &str, limit: usize) {
@@ -170,10 +116,10 @@ impl Body {
     fn unset(&mut self, key: Key<'_>) {
         let mut fields = self.attributes();
         loop {
-            let from = self.attributes.len - fields.bytes_left();
+            let from = self.attributes.len() - fields.bytes_left();
             let Some((other, _)) = fields.next() else { return };
             if other == key {
-                let to = self.attributes.len - fields.bytes_left();
+                let to = self.attributes.len() - fields.bytes_left();
                 self.attributes.remove(from, to);
                 self.counts.attributes -= 1;
                 return;

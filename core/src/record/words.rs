@@ -1,0 +1,83 @@
+//! Fields gathered before they are recorded.
+
+use super::write::Encoder;
+
+/// A buffer of whole words that grows by doubling and keeps its memory.
+#[derive(Debug, Default)]
+pub struct Words {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Words {
+    /// Bytes written.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes of memory it holds.
+    pub fn memory(&self) -> usize {
+        self.words.len() * 8
+    }
+
+    /// Forgets what has been written.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What has been written.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// Appends what `encode` writes, if it fits into `budget` bytes in all. `encode` runs again
+    /// with more room while something does not fit.
+    #[inline]
+    pub fn append<R>(
+        &mut self,
+        budget: usize,
+        max_string: usize,
+        encode: impl Fn(&mut Encoder<'_>) -> R,
+    ) -> Option<R> {
+        loop {
+            let mut encoder = Encoder::new(&mut self.words[self.len / 8..], max_string);
+            let result = encode(&mut encoder);
+            let (missed, written) = (encoder.missed(), encoder.len());
+            if missed == 0 {
+                if self.len + written > budget {
+                    return None;
+                }
+                self.len += written;
+                return Some(result);
+            }
+            if !self.grow(budget) {
+                return None;
+            }
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, budget: usize) -> bool {
+        let bytes = self.words.len() * 8;
+        if bytes >= budget {
+            return false;
+        }
+        self.words.resize((bytes * 2).clamp(512, budget.next_multiple_of(8)) / 8, 0);
+        true
+    }
+
+    /// Takes out the bytes between two offsets, both whole words.
+    pub fn remove(&mut self, from: usize, to: usize) {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        bytes.copy_within(to..self.len, from);
+        self.len -= to - from;
+    }
+}
