@@ -1,3 +1,4 @@
 //! Exporters of coati.
 
+pub mod config;
 pub mod prometheus;

@@ -1,0 +1,193 @@
+//! What values a key takes, and their one normal form.
+
+use serde_json::{Map, Value};
+
+use super::error::nearest;
+use super::schema;
+use super::settings::Level;
+use super::{ConfigError, Source};
+
+/// The values a key takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Bool,
+    Int {
+        min: u64,
+        max: u64,
+    },
+    PowerOfTwo {
+        min: u64,
+        max: u64,
+    },
+    Ratio,
+    Text,
+    Address,
+    Level,
+    OneOf(&'static [&'static str]),
+    /// Strings, none empty.
+    Texts,
+    /// Strings out of a set, at least one.
+    SomeOf(&'static [&'static str]),
+    /// Logger name to level.
+    Levels,
+    /// Attribute name to string, number or boolean; a higher layer adds to a lower one.
+    Attributes,
+    /// A list of tables, each of a type with a schema of its own.
+    Sinks,
+}
+
+impl Kind {
+    /// The accepted values, for an error message or a table.
+    pub fn accepts(self) -> String {
+        match self {
+            Self::Bool => "true or false".into(),
+            Self::Int { min, max } => format!("an integer from {min} to {max}"),
+            Self::PowerOfTwo { min, max } => format!("a power of two from {min} to {max}"),
+            Self::Ratio => "a number from 0 to 1".into(),
+            Self::Text => "a string that is not empty".into(),
+            Self::Address => "host:port, such as \"127.0.0.1:9464\"".into(),
+            Self::Level => Level::ALL.map(Level::name).join(", "),
+            Self::OneOf(words) => words.join(", "),
+            Self::Texts => "a list of strings that are not empty".into(),
+            Self::SomeOf(words) => format!("a list of {}", words.join(", ")),
+            Self::Levels => {
+                format!("a table of logger name = {}", Level::ALL.map(Level::name).join(", "))
+            }
+            Self::Attributes => "a table of name = string, number or boolean".into(),
+            Self::Sinks => {
+                format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
+            }
+        }
+    }
+
+    /// The value an environment variable's text stands for; what it cannot stand for stays text,
+    /// which [`Kind::check`] then refuses.
+    pub fn parse(self, text: &str) -> Value {
+        let trimmed = text.trim();
+        match self {
+            Self::Text | Self::Address | Self::Level | Self::OneOf(_) => Value::from(text),
+            Self::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed == "1" => true.into(),
+            Self::Bool if trimmed.eq_ignore_ascii_case("false") || trimmed == "0" => false.into(),
+            Self::Ratio => trimmed.parse::<f64>().map_or_else(|_| text.into(), Value::from),
+            _ => serde_json::from_str(trimmed).unwrap_or_else(|_| text.into()),
+        }
+    }
+
+    /// The normal form of `value`, or why it is not accepted at `key`.
+    pub fn check(self, key: &str, value: &Value, source: &Source) -> Result<Value, ConfigError> {
+        let refuse = || self.refuse(key, value, source);
+        match self {
+            Self::Bool if value.is_boolean() => Ok(value.clone()),
+            Self::Int { min, max } => match value.as_u64() {
+                Some(number) if (min..=max).contains(&number) => Ok(number.into()),
+                _ => Err(refuse()),
+            },
+            Self::PowerOfTwo { min, max } => match value.as_u64() {
+                Some(number) if (min..=max).contains(&number) && number.is_power_of_two() => {
+                    Ok(number.into())
+                }
+                _ => Err(refuse()),
+            },
+            Self::Ratio => match value.as_f64() {
+                Some(number) if (0.0..=1.0).contains(&number) => Ok(number.into()),
+                _ => Err(refuse()),
+            },
+            Self::Text => match value.as_str() {
+                Some(text) if usable(text) => Ok(value.clone()),
+                _ => Err(refuse()),
+            },
+            Self::Address => match value.as_str() {
+                Some(text) if is_address(text) => Ok(value.clone()),
+                _ => Err(refuse()),
+            },
+            Self::Level => {
+                let level = value.as_str().and_then(Level::from_name).ok_or_else(refuse)?;
+                Ok(level.name().into())
+            }
+            Self::OneOf(words) => {
+                let word = value.as_str().and_then(|text| find(words, text)).ok_or_else(refuse)?;
+                Ok(word.into())
+            }
+            Self::Texts => self.each(key, value, source, Self::Text),
+            Self::SomeOf(words) => {
+                let list = self.each(key, value, source, Self::OneOf(words))?;
+                if list.as_array().is_some_and(|list| list.is_empty()) {
+                    return Err(refuse());
+                }
+                Ok(list)
+            }
+            Self::Levels | Self::Attributes => {
+                let table = value.as_object().ok_or_else(refuse)?;
+                let mut normal = Map::new();
+                for (name, value) in table {
+                    let key = format!("{key}.{name}");
+                    let value = match self {
+                        Self::Levels => Self::Level.check(&key, value, source)?,
+                        _ if value.is_string() || value.is_number() || value.is_boolean() => {
+                            value.clone()
+                        }
+                        _ => return Err(self.refuse(&key, value, source)),
+                    };
+                    normal.insert(name.clone(), value);
+                }
+                Ok(normal.into())
+            }
+            Self::Sinks => {
+                let list = value.as_array().ok_or_else(refuse)?;
+                let sinks = list.iter().enumerate().map(|(index, sink)| {
+                    schema::check_sink(&format!("{key}[{index}]"), sink, source)
+                });
+                sinks.collect()
+            }
+            Self::Bool => Err(refuse()),
+        }
+    }
+
+    /// The list with each element in its normal form, duplicates left out.
+    fn each(
+        self,
+        key: &str,
+        value: &Value,
+        source: &Source,
+        element: Self,
+    ) -> Result<Value, ConfigError> {
+        let list = value.as_array().ok_or_else(|| self.refuse(key, value, source))?;
+        let mut normal = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            let value = element.check(&format!("{key}[{index}]"), value, source)?;
+            if !normal.contains(&value) {
+                normal.push(value);
+            }
+        }
+        Ok(normal.into())
+    }
+
+    fn refuse(self, key: &str, value: &Value, source: &Source) -> ConfigError {
+        let words: &[&str] = match self {
+            Self::Level => &Level::ALL.map(Level::name),
+            Self::OneOf(words) => words,
+            _ => &[],
+        };
+        let near = value.as_str().and_then(|text| nearest(text, words.iter().copied()));
+        ConfigError::bad_value(key, value, self.accepts(), source).or_rather(near)
+    }
+}
+
+fn find(words: &[&'static str], text: &str) -> Option<&'static str> {
+    words.iter().copied().find(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// Not empty, and without NUL, which no path may contain.
+fn usable(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains('\0')
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let sound = match bracketed {
+        true => host[1..host.len() - 1].parse::<std::net::Ipv6Addr>().is_ok(),
+        false => usable(host) && !host.contains([':', '/', ' ']),
+    };
+    sound && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}

@@ -1,0 +1,141 @@
+//! The configuration: one table of keys, several sources, one typed result.
+//!
+//! From weakest to strongest: defaults, preset, environment (`OTEL_*`, then `COATI_*`), TOML
+//! file, dict, arguments. Every value is checked by its row in the schema where it enters, so an
+//! error names the key, the value, its source and what is accepted.
+
+mod env;
+mod error;
+mod file;
+mod kind;
+mod layers;
+mod preset;
+mod schema;
+mod settings;
+mod source;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::Path;
+
+use serde_json::Value;
+
+pub use env::{CONFIG_FILE, PRESET, process_env};
+pub use error::{ConfigError, Refusal};
+pub use preset::Preset;
+pub use schema::defaults_table;
+pub use settings::{
+    ConsoleFormat, ConsoleSink, Drain, Durability, FileSink, Level, Logs, MemorySink, Metrics,
+    Overflow, Redaction, Ring, Sampler, Settings, Signal, Sink, Spans, Stream,
+};
+pub use source::Source;
+
+use env::Environment;
+use layers::Layers;
+
+/// What a configuration is made of. The default has no environment: see [`process_env`].
+#[derive(Clone, Debug, Default)]
+pub struct Sources<'a> {
+    /// Name of the preset; else `COATI_PRESET`, else `development`.
+    pub preset: Option<&'a str>,
+    /// The variables of the environment; the last one of a name counts.
+    pub env: Vec<(String, String)>,
+    /// The TOML file; else `COATI_CONFIG_FILE`, else none.
+    pub file: Option<&'a Path>,
+    /// Sections and keys from the program.
+    pub dict: Option<Value>,
+    /// Name of the service.
+    pub service: Option<&'a str>,
+}
+
+/// A checked configuration and where each of its values came from.
+///
+/// It is read through [`Settings`], to which it dereferences. Two are equal if their settings
+/// are, wherever those came from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    settings: Settings,
+    sources: BTreeMap<&'static str, Source>,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// Lays the sources over each other.
+    pub fn load(sources: Sources<'_>) -> Result<Self, ConfigError> {
+        let env = Environment::new(&sources.env);
+        let mut layers = Layers::new();
+
+        let preset = find_preset(sources.preset, &env)?;
+        layers.add(&preset.layer(), &Source::Preset(preset.name()))?;
+        env.read_otel(&mut layers);
+        env.read_coati(&mut layers)?;
+        if let Some(path) = sources.file.or_else(|| env.get(CONFIG_FILE).map(Path::new)) {
+            layers.add(&file::read(path)?, &Source::File(path.into()))?;
+        }
+        if let Some(dict) = &sources.dict {
+            layers.add(dict, &Source::Dict)?;
+        }
+        if let Some(service) = sources.service {
+            layers.add(&serde_json::json!({ "service": service }), &Source::Argument)?;
+        }
+        layers.finish()
+    }
+
+    /// This configuration with a change made while running. A key that needs a restart is an
+    /// error, unless the change leaves its value as it is.
+    pub fn apply(&self, patch: &Value) -> Result<Self, ConfigError> {
+        let mut layers = Layers::of(self);
+        layers.patch(patch)?;
+        layers.finish()
+    }
+
+    /// Where the value of a key, such as `logs.level`, came from; `None` for an unknown key.
+    pub fn source(&self, key: &str) -> Option<&Source> {
+        self.sources.get(key)
+    }
+
+    /// What was ignored in the environment, and why.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Every key with its value and where that came from, in the order of the documentation.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, Value, &Source)> {
+        let tree = self.to_json();
+        schema::ROWS.iter().map(move |row| {
+            let value = tree.pointer(&format!("/{}", row.path.replace('.', "/"))).cloned();
+            let source = self.sources.get(row.path).unwrap_or(&Source::Default);
+            (row.path, value.unwrap_or_default(), source)
+        })
+    }
+
+    /// All settings as a dict that [`Config::load`] reads back to an equal configuration.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(&self.settings).unwrap_or_default()
+    }
+}
+
+impl Deref for Config {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+fn find_preset(argument: Option<&str>, env: &Environment<'_>) -> Result<Preset, ConfigError> {
+    let variable = || Some((env.get(PRESET)?.trim(), Source::Environment(PRESET.into())));
+    let named = argument.map(|name| (name, Source::Argument)).or_else(variable);
+    let Some((name, source)) = named else { return Ok(Preset::Development) };
+    let names = Preset::ALL.map(Preset::name);
+    Preset::ALL.into_iter().find(|preset| preset.name() == name).ok_or_else(|| {
+        ConfigError::bad_value("preset", &name.into(), names.join(", "), &source)
+            .or_rather(error::nearest(name, names))
+    })
+}

@@ -1,0 +1,357 @@
+//! The typed configuration. Defaults, ranges and documentation stand in the schema's rows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Severity of a log record, in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Level {
+    /// For whoever develops the program.
+    Debug,
+    /// What the program does.
+    Info,
+    /// Something that may need attention.
+    Warning,
+    /// Something failed.
+    Error,
+    /// The program cannot go on properly.
+    Critical,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Self; 5] =
+        [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+
+    /// Its name as configuration and log lines write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The level called `name`, in any case; `warn` is `warning`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("warn") {
+            return Some(Self::Warning);
+        }
+        Self::ALL.into_iter().find(|level| name.eq_ignore_ascii_case(level.name()))
+    }
+}
+
+/// Every setting of the engine, checked: what the schema's rows say holds for each of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name of the service, on every record.
+    pub service: String,
+    /// Whether anything is recorded at all.
+    pub enabled: bool,
+    /// What a record outlives before it reaches a sink.
+    pub durability: Durability,
+    /// Where ring files go; see [`Settings::ring_directory`].
+    pub durability_dir: Option<PathBuf>,
+    /// Resource attributes other than `service.name`: strings, numbers and booleans.
+    pub resource: BTreeMap<String, serde_json::Value>,
+    /// Log records.
+    pub logs: Logs,
+    /// Spans.
+    pub spans: Spans,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// The ring of each thread.
+    pub ring: Ring,
+    /// The drain thread.
+    pub drain: Drain,
+    /// What is masked before any sink sees it.
+    pub redaction: Redaction,
+    /// Where records go.
+    pub sinks: Vec<Sink>,
+}
+
+impl Settings {
+    /// Where the ring files of `durability = "crash"` go.
+    ///
+    /// Without `durability_dir` that is a directory of this user under the system's temporary
+    /// one. Others may write there: whoever creates it must check its owner and mode.
+    pub fn ring_directory(&self) -> PathBuf {
+        self.durability_dir.clone().unwrap_or_else(|| {
+            #[cfg(unix)]
+            // SAFETY: geteuid has no preconditions and cannot fail.
+            let user = unsafe { libc::geteuid() }.to_string();
+            #[cfg(not(unix))]
+            let user = "rings";
+            std::env::temp_dir().join(format!("coati-{user}"))
+        })
+    }
+}
+
+/// What a record outlives before it reaches a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Nothing: rings are in anonymous memory.
+    Memory,
+    /// The death of the process: rings are in files.
+    Crash,
+}
+
+/// `[logs]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// Lowest level recorded.
+    pub level: Level,
+    /// Lowest level by logger name, for it and its dotted children.
+    pub levels: BTreeMap<String, Level>,
+    /// Loggers and tracers switched off.
+    pub disabled: Vec<String>,
+    /// Whether records carry file and line of the call.
+    pub call_sites: bool,
+    /// Longest string in bytes, in logs and spans.
+    pub max_string: usize,
+    /// Most fields of a record.
+    pub max_fields: usize,
+}
+
+/// `[spans]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spans {
+    /// Which traces are recorded.
+    pub sampler: Sampler,
+    /// The ratio of the ratio samplers.
+    pub sampler_arg: f64,
+    /// Most attributes of a span.
+    pub max_attributes: usize,
+    /// Most events of a span.
+    pub max_events: usize,
+    /// Most links of a span.
+    pub max_links: usize,
+    /// Most spans open at a time.
+    pub max_open: usize,
+}
+
+/// Which traces are recorded, by the names of `OTEL_TRACES_SAMPLER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Sampler {
+    AlwaysOn,
+    AlwaysOff,
+    #[serde(rename = "traceidratio")]
+    TraceIdRatio,
+    #[serde(rename = "parentbased_always_on")]
+    ParentBasedAlwaysOn,
+    #[serde(rename = "parentbased_always_off")]
+    ParentBasedAlwaysOff,
+    #[serde(rename = "parentbased_traceidratio")]
+    ParentBasedTraceIdRatio,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Most series of a metric, the overflow series included.
+    pub max_series: usize,
+    /// Address of the Prometheus endpoint.
+    pub prometheus: Option<String>,
+    /// Memory for the cells that belong to one thread each.
+    pub shard_bytes: usize,
+}
+
+/// `[ring]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ring {
+    /// Size of each thread's ring: a power of two.
+    pub bytes: usize,
+    /// Memory for all rings together.
+    pub total_bytes: usize,
+    /// Largest record; see [`Ring::largest_record`].
+    pub max_record: usize,
+    /// What happens to a record that does not fit.
+    pub overflow: Overflow,
+    /// Longest wait for space under `block`.
+    pub block_ms: u64,
+}
+
+impl Ring {
+    /// Largest record a ring takes: `max_record`, and never more than half of the ring, since
+    /// records lie contiguously and an empty ring must take one at any position.
+    pub fn largest_record(&self) -> usize {
+        self.max_record.min(self.bytes / 2)
+    }
+}
+
+/// What happens to a record that does not fit into its ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overflow {
+    /// It is dropped and counted.
+    DropNewest,
+    /// The caller waits up to `block_ms`, then it is dropped and counted.
+    Block,
+    /// It is dropped and counted; the last share of the ring is for warnings and above.
+    KeepSevere,
+}
+
+/// `[drain]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// How long records wait for older ones of other threads.
+    pub merge_window_ms: u64,
+    /// Bytes of lines handed to a sink at once.
+    pub batch_bytes: usize,
+}
+
+/// `[redaction]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redaction {
+    /// Whether anything is masked.
+    pub enabled: bool,
+    /// Keys masked besides the built-in ones.
+    pub keys: Vec<String>,
+}
+
+/// One of `[[sinks]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Sink {
+    /// JSON lines in a rotating file.
+    File(FileSink),
+    /// Standard output or error.
+    Console(ConsoleSink),
+    /// The last records, in memory.
+    Memory(MemorySink),
+}
+
+impl Sink {
+    /// Lowest level of the logs it takes.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::File(sink) => sink.level,
+            Self::Console(sink) => sink.level,
+            Self::Memory(sink) => sink.level,
+        }
+    }
+
+    /// Whether it takes this signal.
+    pub fn wants(&self, signal: Signal) -> bool {
+        match self {
+            Self::File(sink) => &sink.signals,
+            Self::Console(sink) => &sink.signals,
+            Self::Memory(sink) => &sink.signals,
+        }
+        .contains(&signal)
+    }
+}
+
+/// What a sink can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Log records.
+    Logs,
+    /// Ended spans.
+    Spans,
+}
+
+/// A sink of type `file`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSink {
+    /// The file.
+    pub path: PathBuf,
+    /// Lowest level of the logs it takes.
+    pub level: Level,
+    /// The signals it takes.
+    pub signals: Vec<Signal>,
+    /// Size at which the file is closed and a new one begun.
+    pub rotate_bytes: Option<u64>,
+    /// Age at which the file is closed and a new one begun.
+    pub rotate_seconds: Option<u64>,
+    /// How many closed files stay.
+    pub keep: Option<usize>,
+    /// How many days closed files stay.
+    pub keep_days: Option<u64>,
+    /// Whether closed files are compressed.
+    pub gzip: bool,
+    /// Whether a forked child writes a file of its own.
+    pub per_process: bool,
+}
+
+impl FileSink {
+    /// The file of a forked child: with `per_process` the process id goes before the extension,
+    /// else it is the parent's file, shared.
+    pub fn path_in_child(&self, pid: u32) -> PathBuf {
+        if !self.per_process {
+            return self.path.clone();
+        }
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = match self.path.extension().map(Path::new) {
+            Some(extension) => format!("{stem}.{pid}.{}", extension.display()),
+            None => format!("{stem}.{pid}"),
+        };
+        self.path.with_file_name(name)
+    }
+}
+
+/// A sink of type `console`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleSink {
+    /// How a record looks.
+    pub format: ConsoleFormat,
+    /// Where it goes.
+    pub stream: Stream,
+    /// Lowest level of the logs it takes.
+    pub level: Level,
+    /// The signals it takes.
+    pub signals: Vec<Signal>,
+}
+
+/// How a record looks on the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsoleFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Pretty,
+    /// JSON lines.
+    Json,
+}
+
+/// A standard stream of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A sink of type `memory`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySink {
+    /// Lowest level of the logs it takes.
+    pub level: Level,
+    /// The signals it takes.
+    pub signals: Vec<Signal>,
+    /// Most records held; beyond that the oldest go.
+    pub capacity: usize,
+}
