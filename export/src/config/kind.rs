@@ -1,10 +1,10 @@
 //! What values a key takes, and their one normal form.
 
+use coati_core::record::Level;
 use serde_json::{Map, Value};
 
 use super::error::nearest;
 use super::schema;
-use super::settings::Level;
 use super::{ConfigError, Source};
 
 /// The values a key takes.

@@ -4,11 +4,13 @@
 //! file, dict, arguments. Every value is checked by its row in the schema where it enters, so an
 //! error names the key, the value, its source and what is accepted.
 
+mod core;
 mod env;
 mod error;
 mod file;
 mod kind;
 mod layers;
+mod level;
 mod preset;
 mod schema;
 mod settings;
@@ -25,8 +27,8 @@ pub use error::{ConfigError, Refusal};
 pub use preset::Preset;
 pub use schema::defaults_table;
 pub use settings::{
-    ConsoleFormat, ConsoleSink, Drain, Durability, FileSink, Level, Logs, MemorySink, Metrics,
-    Overflow, Redaction, Ring, Sampler, Settings, Signal, Sink, Spans, Stream,
+    ConsoleFormat, ConsoleSink, Drain, Durability, FileSink, Logs, MemorySink, Metrics, Overflow,
+    Redaction, Ring, Settings, Signal, Sink, Spans, Stream,
 };
 pub use source::Source;
 

@@ -1,5 +1,6 @@
 //! One row for each key: from it follow loading, errors, the table of defaults and `doctor`.
 
+use coati_core::span::sampler::NAMES;
 use serde_json::{Map, Value};
 
 use super::error::{Refusal, nearest, show};
@@ -132,14 +133,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         path: "spans.sampler",
-        kind: Kind::OneOf(&[
-            "always_on",
-            "always_off",
-            "traceidratio",
-            "parentbased_always_on",
-            "parentbased_always_off",
-            "parentbased_traceidratio",
-        ]),
+        kind: Kind::OneOf(&NAMES),
         default: "\"parentbased_always_on\"",
         otel: &["OTEL_TRACES_SAMPLER"],
         meaning: "Which traces are recorded",
@@ -201,7 +195,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "metrics.shard_bytes",
         kind: Kind::Int { min: 64 * KIB, max: 64 * GIB },
-        default: "33554432",
+        default: "67108864",
         meaning: "Memory for cells that belong to one thread; beyond it threads share cells",
         ..RESTART
     },
@@ -248,10 +242,10 @@ pub(super) const ROWS: &[Row] = &[
         ..RESTART
     },
     Row {
-        path: "drain.batch_bytes",
-        kind: Kind::Int { min: 4 * KIB, max: 64 * MIB },
-        default: "262144",
-        meaning: "Lines handed to a sink at once",
+        path: "drain.batch_records",
+        kind: Kind::Int { min: 1, max: MIB },
+        default: "4096",
+        meaning: "Most records held between the rings and the sinks",
         ..RESTART
     },
     Row {
@@ -412,7 +406,7 @@ pub(super) fn read(
 ) -> Result<(), ConfigError> {
     let whole = |path: &str| if at.is_empty() { path.to_owned() } else { format!("{at}.{path}") };
     for (key, value) in table {
-        if let Some(row) = rows.iter().find(|row| row.path == key) {
+        if let Some(row) = rows.iter().find(|row| row.path == key && !key.contains('.')) {
             take(row, row.check(&whole(key), value, source)?);
             continue;
         }

@@ -3,49 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use coati_core::record::Level;
 use serde::{Deserialize, Serialize};
-
-/// Severity of a log record, in ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[repr(u8)]
-pub enum Level {
-    /// For whoever develops the program.
-    Debug,
-    /// What the program does.
-    Info,
-    /// Something that may need attention.
-    Warning,
-    /// Something failed.
-    Error,
-    /// The program cannot go on properly.
-    Critical,
-}
-
-impl Level {
-    /// Every level, lowest first.
-    pub const ALL: [Self; 5] =
-        [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
-
-    /// Its name as configuration and log lines write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// The level called `name`, in any case; `warn` is `warning`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        if name.eq_ignore_ascii_case("warn") {
-            return Some(Self::Warning);
-        }
-        Self::ALL.into_iter().find(|level| name.eq_ignore_ascii_case(level.name()))
-    }
-}
 
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,8 +68,10 @@ pub enum Durability {
 #[serde(deny_unknown_fields)]
 pub struct Logs {
     /// Lowest level recorded.
+    #[serde(with = "super::level")]
     pub level: Level,
     /// Lowest level by logger name, for it and its dotted children.
+    #[serde(with = "super::level::by_name")]
     pub levels: BTreeMap<String, Level>,
     /// Loggers and tracers switched off.
     pub disabled: Vec<String>,
@@ -126,8 +87,8 @@ pub struct Logs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spans {
-    /// Which traces are recorded.
-    pub sampler: Sampler,
+    /// Which traces are recorded, by its `OTEL_TRACES_SAMPLER` name; see [`Settings::sampler`].
+    pub sampler: String,
     /// The ratio of the ratio samplers.
     pub sampler_arg: f64,
     /// Most attributes of a span.
@@ -138,23 +99,6 @@ pub struct Spans {
     pub max_links: usize,
     /// Most spans open at a time.
     pub max_open: usize,
-}
-
-/// Which traces are recorded, by the names of `OTEL_TRACES_SAMPLER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Sampler {
-    AlwaysOn,
-    AlwaysOff,
-    #[serde(rename = "traceidratio")]
-    TraceIdRatio,
-    #[serde(rename = "parentbased_always_on")]
-    ParentBasedAlwaysOn,
-    #[serde(rename = "parentbased_always_off")]
-    ParentBasedAlwaysOff,
-    #[serde(rename = "parentbased_traceidratio")]
-    ParentBasedTraceIdRatio,
 }
 
 /// `[metrics]`
@@ -177,20 +121,12 @@ pub struct Ring {
     pub bytes: usize,
     /// Memory for all rings together.
     pub total_bytes: usize,
-    /// Largest record; see [`Ring::largest_record`].
+    /// Largest record; the core never takes one larger than half of the ring.
     pub max_record: usize,
     /// What happens to a record that does not fit.
     pub overflow: Overflow,
     /// Longest wait for space under `block`.
     pub block_ms: u64,
-}
-
-impl Ring {
-    /// Largest record a ring takes: `max_record`, and never more than half of the ring, since
-    /// records lie contiguously and an empty ring must take one at any position.
-    pub fn largest_record(&self) -> usize {
-        self.max_record.min(self.bytes / 2)
-    }
 }
 
 /// What happens to a record that does not fit into its ring.
@@ -211,8 +147,8 @@ pub enum Overflow {
 pub struct Drain {
     /// How long records wait for older ones of other threads.
     pub merge_window_ms: u64,
-    /// Bytes of lines handed to a sink at once.
-    pub batch_bytes: usize,
+    /// Most records held between the rings and the sinks.
+    pub batch_records: usize,
 }
 
 /// `[redaction]`
@@ -275,6 +211,7 @@ pub struct FileSink {
     /// The file.
     pub path: PathBuf,
     /// Lowest level of the logs it takes.
+    #[serde(with = "super::level")]
     pub level: Level,
     /// The signals it takes.
     pub signals: Vec<Signal>,
@@ -317,6 +254,7 @@ pub struct ConsoleSink {
     /// Where it goes.
     pub stream: Stream,
     /// Lowest level of the logs it takes.
+    #[serde(with = "super::level")]
     pub level: Level,
     /// The signals it takes.
     pub signals: Vec<Signal>,
@@ -349,6 +287,7 @@ pub enum Stream {
 #[serde(deny_unknown_fields)]
 pub struct MemorySink {
     /// Lowest level of the logs it takes.
+    #[serde(with = "super::level")]
     pub level: Level,
     /// The signals it takes.
     pub signals: Vec<Signal>,

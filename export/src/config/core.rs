@@ -1,0 +1,46 @@
+//! What the core takes of the settings, in its own types.
+
+use std::time::Duration;
+
+use coati_core::live::{Levels, Limits};
+use coati_core::pipeline::Overflow as CoreOverflow;
+use coati_core::span::sampler::Sampler;
+
+use super::settings::{Overflow, Settings};
+
+impl Settings {
+    /// The thresholds of loggers.
+    pub fn levels(&self) -> Levels {
+        Levels {
+            default: self.logs.level,
+            by_name: self.logs.levels.iter().map(|(name, level)| (name.clone(), *level)).collect(),
+            disabled: self.logs.disabled.clone(),
+        }
+    }
+
+    /// The bounds on what one record holds.
+    pub fn limits(&self) -> Limits {
+        let bound = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Limits {
+            max_string: bound(self.logs.max_string),
+            max_fields: bound(self.logs.max_fields),
+            max_attributes: bound(self.spans.max_attributes),
+            max_events: bound(self.spans.max_events),
+            max_links: bound(self.spans.max_links),
+        }
+    }
+
+    /// The head sampler.
+    pub fn sampler(&self) -> Sampler {
+        Sampler::from_name(&self.spans.sampler, self.spans.sampler_arg).unwrap_or_default()
+    }
+
+    /// What happens to a record that finds its ring full.
+    pub fn overflow(&self) -> CoreOverflow {
+        match self.ring.overflow {
+            Overflow::DropNewest => CoreOverflow::DropNewest,
+            Overflow::Block => CoreOverflow::Block(Duration::from_millis(self.ring.block_ms)),
+            Overflow::KeepSevere => CoreOverflow::KeepSevere,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Loading, layering, refusing and changing the configuration.
+
+use std::path::Path;
+
+use coati_core::record::Level;
+use coati_core::span::sampler::{Root, Sampler};
+use coati_export::config::{
+    Config, ConfigError, ConsoleFormat, Durability, Overflow, Signal, Sink, Source, Sources,
+    Stream, defaults_table,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn from_env(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(Sources { env: env(pairs), ..Sources::default() })
+}
+
+fn from_dict(dict: Value) -> Result<Config, ConfigError> {
+    Config::load(Sources { dict: Some(dict), ..Sources::default() })
+}
+
+fn refusal(result: Result<Config, ConfigError>) -> String {
+    result.expect_err("it must be refused").to_string()
+}
+
+#[test]
+fn presets_are_what_the_documentation_says() {
+    let config = Config::load(Sources::default()).unwrap();
+    assert_eq!(config.logs.level, Level::Debug);
+    assert_eq!(config.sampler(), Sampler { root: Root::On, parent_based: true });
+    assert!(!config.redaction.enabled);
+    let [Sink::Console(console)] = config.sinks.as_slice() else { panic!("one console") };
+    assert_eq!((console.format, console.stream), (ConsoleFormat::Auto, Stream::Stderr));
+    assert_eq!(console.level, Level::Debug);
+    assert_eq!(config.source("sinks"), Some(&Source::Preset("development")));
+    assert!(config.service.starts_with("unknown_service:config-"), "{}", config.service);
+
+    let config =
+        Config::load(Sources { preset: Some("production"), ..Sources::default() }).unwrap();
+    assert_eq!(config.logs.level, Level::Info);
+    assert_eq!(config.sampler(), Sampler { root: Root::Ratio(0.1), parent_based: true });
+    assert!(config.redaction.enabled);
+    let [Sink::Console(console)] = config.sinks.as_slice() else { panic!("one console") };
+    assert_eq!((console.format, console.stream), (ConsoleFormat::Json, Stream::Stdout));
+
+    let config = from_env(&[("COATI_PRESET", "production")]).unwrap();
+    assert_eq!(config.source("logs.level"), Some(&Source::Preset("production")));
+    let said = refusal(Config::load(Sources { preset: Some("prodution"), ..Sources::default() }));
+    assert!(said.contains("prodution") && said.contains("did you mean production?"), "{said}");
+}
+
+#[test]
+fn stronger_sources_win() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coati.toml");
+    std::fs::write(
+        &path,
+        "[logs]\nlevel = \"ERROR\"\nmax_fields = 3\n[ring]\nblock_ms = 4\n\
+         [[sinks]]\ntype = \"file\"\npath = \"a.jsonl\"\nrotate_bytes = 10\n",
+    )
+    .unwrap();
+    let pairs = [
+        ("OTEL_SERVICE_NAME", "otel"),
+        ("COATI_SERVICE", "coati"),
+        ("COATI_LOGS_LEVEL", "critical"),
+        ("COATI_LOGS_MAX_FIELDS", "5"),
+        ("COATI_LOGS_CALL_SITES", "True"),
+        ("COATI_RING_BLOCK_MS", "9"),
+        ("COATI_LOGS_DISABLED", r#"["a", "b"]"#),
+        ("COATI_CONFIG_FILE", path.to_str().unwrap()),
+    ];
+    let config = Config::load(Sources {
+        env: env(&pairs),
+        dict: Some(json!({ "ring": { "block_ms": 1 }, "service": "dict" })),
+        service: Some("argument"),
+        ..Sources::default()
+    })
+    .unwrap();
+
+    assert_eq!(config.service, "argument");
+    assert_eq!(config.source("service"), Some(&Source::Argument));
+    assert_eq!(config.ring.block_ms, 1);
+    assert_eq!(config.source("ring.block_ms"), Some(&Source::Dict));
+    assert_eq!((config.logs.level, config.logs.max_fields), (Level::Error, 3));
+    assert_eq!(config.source("logs.level"), Some(&Source::File(path.clone())));
+    assert!(config.logs.call_sites);
+    assert_eq!(config.logs.disabled, ["a", "b"]);
+    let variable = Source::Environment("COATI_LOGS_CALL_SITES".into());
+    assert_eq!(config.source("logs.call_sites"), Some(&variable));
+    assert_eq!(config.source("ring.bytes"), Some(&Source::Default));
+    assert_eq!(config.source("ring.byte"), None);
+    let [Sink::File(file)] = config.sinks.as_slice() else { panic!("the file only") };
+    assert_eq!((file.rotate_bytes, file.keep, file.gzip), (Some(10), None, false));
+    assert_eq!(file.signals, [Signal::Logs, Signal::Spans]);
+    assert!(config.warnings().is_empty());
+
+    let other = directory.path().join("other.toml");
+    std::fs::write(&other, "").unwrap();
+    let sources = Sources { env: env(&pairs), file: Some(&other), ..Sources::default() };
+    let config = Config::load(sources).unwrap();
+    assert_eq!((config.service.as_str(), config.logs.level), ("coati", Level::Critical));
+}
+
+#[test]
+fn opentelemetry_variables_feed_the_keys() {
+    let config = from_env(&[
+        ("OTEL_SDK_DISABLED", "TRUE"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=from%20resource, team=a%2Cb,,region=eu=1"),
+        ("COATI_RESOURCE", r#"{"team": "c", "replica": 3}"#),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "10"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "7"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", ""),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
+        ("OTEL_METRICS_EXPORTER", "otlp, prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "::1"),
+    ])
+    .unwrap();
+    assert!(!config.enabled);
+    assert_eq!(config.service, "from resource");
+    let resource = serde_json::to_value(&config.resource).unwrap();
+    assert_eq!(resource, json!({ "region": "eu=1", "replica": 3, "team": "c" }));
+    assert_eq!(config.sampler(), Sampler { root: Root::Ratio(0.25), parent_based: false });
+    assert_eq!((config.logs.max_fields, config.spans.max_attributes), (20, 10));
+    assert_eq!((config.spans.max_events, config.spans.max_links), (7, 128));
+    assert_eq!(config.logs.max_string, 100);
+    assert_eq!(config.metrics.prometheus.as_deref(), Some("[::1]:9464"));
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+
+    let config = from_env(&[("OTEL_EXPORTER_PROMETHEUS_PORT", "9000")]).unwrap();
+    assert_eq!(config.metrics.prometheus, None);
+    let config = from_env(&[
+        ("OTEL_SERVICE_NAME", "named"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other"),
+    ]);
+    assert_eq!(config.unwrap().service, "named");
+}
+
+#[test]
+fn bad_opentelemetry_values_and_unknown_variables_only_warn() {
+    let config = from_env(&[
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+        ("OTEL_SDK_DISABLED", "yes"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "99999"),
+        ("COATI_LOGS_LEVL", "debug"),
+    ])
+    .unwrap();
+    assert!(config.enabled && config.resource.is_empty());
+    assert_eq!((config.spans.max_events, config.spans.max_links), (128, 128));
+    assert_eq!(config.sampler(), Sampler::default());
+    assert_eq!(config.metrics.prometheus.as_deref(), Some("localhost:9464"));
+    assert_eq!(config.warnings().len(), 8, "{:#?}", config.warnings());
+    let last = config.warnings().last().unwrap();
+    assert!(last.contains("COATI_LOGS_LEVL") && last.contains("did you mean COATI_LOGS_LEVEL?"));
+}
+
+#[test]
+fn errors_name_key_value_source_and_what_is_accepted() {
+    let cases = [
+        (json!({ "logs": { "levle": "debug" } }), "logs.levle", r#""debug""#, "logs.level?"),
+        (json!({ "log": {} }), "log", "{}", "did you mean logs?"),
+        (json!({ "level": "info" }), "level", r#""info""#, "did you mean logs.level?"),
+        (json!({ "logs.level": "info" }), "logs.level", "info", "level inside a table called logs"),
+        (json!({ "logs": { "level": "inof" } }), "logs.level", "inof", "did you mean info?"),
+        (json!({ "logs": { "level": 3 } }), "logs.level", "3", "debug, info, warning"),
+        (json!({ "logs": "debug" }), "logs", "debug", "a table of level, levels"),
+        (json!({ "logs": { "levels": { "a.b": "x" } } }), "logs.levels.a.b", "x", "debug, info"),
+        (json!({ "logs": { "disabled": ["a", 1] } }), "logs.disabled[1]", "1", "a string"),
+        (json!({ "enabled": "yes" }), "enabled", "yes", "true or false"),
+        (json!({ "enabled": null }), "enabled", "null", "true or false"),
+        (json!({ "service": "" }), "service", "\"\"", "not empty"),
+        (json!({ "resource": { "a": [] } }), "resource.a", "[]", "string, number or boolean"),
+        (json!({ "ring": { "bytes": 5000 } }), "ring.bytes", "5000", "a power of two from 4096"),
+        (json!({ "ring": { "bytes": 2048 } }), "ring.bytes", "2048", "a power of two from 4096"),
+        (json!({ "ring": { "total_bytes": 8192 } }), "ring.total_bytes", "8192", "1048576"),
+        (json!({ "ring": { "overflow": "blok" } }), "ring.overflow", "blok", "mean block?"),
+        (json!({ "spans": { "sampler_arg": 1.5 } }), "spans.sampler_arg", "1.5", "from 0 to 1"),
+        (json!({ "spans": { "max_open": -1 } }), "spans.max_open", "-1", "an integer from 1"),
+        (json!({ "metrics": { "prometheus": "9464" } }), "metrics.prometheus", "9464", "host:port"),
+        (json!({ "metrics": { "prometheus": "a:+1" } }), "metrics.prometheus", "a:+1", "host:port"),
+        (json!({ "sinks": {} }), "sinks", "{}", "a list of tables"),
+        (json!({ "sinks": ["file"] }), "sinks[0]", "file", "a table with a type"),
+        (json!({ "sinks": [{ "path": "a" }] }), "sinks[0].type", "null", "file, console, memory"),
+        (json!({ "sinks": [{ "type": "fil" }] }), "sinks[0].type", "fil", "mean file?"),
+        (
+            json!({ "sinks": [{ "type": "memory" }, { "type": "file", "rotate_byte": 1 }] }),
+            "sinks[1].rotate_byte",
+            "1",
+            "did you mean rotate_bytes?",
+        ),
+        (
+            json!({ "sinks": [{ "type": "file", "signals": ["log"] }] }),
+            "sinks[0].signals[0]",
+            "log",
+            "mean logs?",
+        ),
+        (json!([]), "config", "[]", "a table of sections"),
+    ];
+    for (dict, key, value, accepted) in cases {
+        let error = from_dict(dict.clone()).expect_err(&dict.to_string());
+        let said = error.to_string();
+        assert_eq!(error.key(), key, "{said}");
+        for part in [key, value, accepted, "config argument"] {
+            assert!(said.contains(part), "{said:?} lacks {part:?}");
+        }
+    }
+    let said = refusal(from_env(&[("COATI_LOGS_DISABLED", "a,b")]));
+    assert!(said.contains("logs.disabled") && said.contains("environment COATI_LOGS_DISABLED"));
+    let said = refusal(from_env(&[("COATI_CONFIG_FILE", "/nowhere/coati.toml")]));
+    assert!(said.contains("/nowhere/coati.toml"), "{said}");
+}
+
+#[test]
+fn a_bad_file_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coati.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        refusal(Config::load(Sources { file: Some(&path), ..Sources::default() }))
+    };
+    let said = load("[logs]\nlevel = \n");
+    assert!(said.contains("line 2") && said.contains("coati.toml"), "{said}");
+    let said = load("[logs]\nlevel = 2020-01-01\n");
+    assert!(said.contains("logs.level = \"2020-01-01\" (file "), "{said}");
+    let said = load("[spans]\nsampler_arg = nan\n");
+    assert!(said.contains("spans.sampler_arg = \"NaN\""), "{said}");
+}
+
+#[test]
+fn live_keys_change_and_restart_keys_say_so() {
+    let before =
+        from_dict(json!({ "service": "s", "logs": { "levels": { "a": "info" } } })).unwrap();
+    let after = before
+        .apply(&json!({
+            "logs": { "level": "WARN", "levels": { "b": "debug" } },
+            "spans": { "sampler": "always_off" },
+            "redaction": { "enabled": true, "keys": ["x"] },
+            "service": "s",
+            "sinks": [{ "type": "memory", "capacity": 3 }],
+        }))
+        .unwrap();
+    assert_eq!(after.logs.level, Level::Warning);
+    assert_eq!(after.levels().by_name, [("b".to_owned(), Level::Debug)]);
+    assert_eq!(after.source("logs.level"), Some(&Source::Configure));
+    assert_eq!(after.source("ring.bytes"), Some(&Source::Default));
+    assert!(matches!(after.sinks.as_slice(), [Sink::Memory(memory)] if memory.capacity == 3));
+    assert_eq!(before.logs.level, Level::Debug);
+
+    for patch in [
+        json!({ "logs": { "level": "error" }, "service": "t" }),
+        json!({ "durability": "crash" }),
+        json!({ "resource": { "a": "b" } }),
+        json!({ "ring": { "bytes": 8192 } }),
+        json!({ "spans": { "max_open": 5 } }),
+        json!({ "metrics": { "prometheus": "127.0.0.1:0" } }),
+    ] {
+        let error = before.apply(&patch).expect_err(&patch.to_string());
+        assert!(matches!(error, ConfigError::NeedsRestart { .. }), "{error}");
+        assert!(error.to_string().contains("needs a restart"), "{error}");
+    }
+    let said = refusal(before.apply(&json!({ "logs": { "levl": 1 } })));
+    assert!(said.contains("logs.levl") && said.contains("configure"), "{said}");
+}
+
+#[test]
+fn children_write_beside_their_parent() {
+    let path = |path: &str, per_process: bool| {
+        let sink = json!({ "type": "file", "path": path, "per_process": per_process });
+        let config = from_dict(json!({ "sinks": [sink] })).unwrap();
+        let [Sink::File(file)] = config.sinks.as_slice() else { panic!("one file") };
+        file.path_in_child(7)
+    };
+    assert_eq!(path("logs/coati.jsonl", true), Path::new("logs/coati.7.jsonl"));
+    assert_eq!(path("logs/coati", true), Path::new("logs/coati.7"));
+    assert_eq!(path("logs/coati.jsonl", false), Path::new("logs/coati.jsonl"));
+}
+
+#[test]
+fn ring_files_have_a_directory() {
+    let config = from_dict(json!({ "durability": "crash", "durability_dir": "/var/x" })).unwrap();
+    assert_eq!(config.durability, Durability::Crash);
+    assert_eq!(config.ring_directory(), Path::new("/var/x"));
+    let config = from_dict(json!({})).unwrap();
+    assert!(config.ring_directory().starts_with(std::env::temp_dir()));
+    assert_eq!(config.ring.overflow, Overflow::DropNewest);
+}
+
+#[test]
+fn defaults_are_documented() {
+    let table = defaults_table();
+    assert!(table.contains("| `ring.bytes` | `1048576` | restart |"));
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let Ok(readme) = std::fs::read_to_string(readme) else { return };
+    let Some((_, after)) = readme.split_once("<!-- defaults -->") else { return };
+    let (shown, _) = after.split_once("<!-- /defaults -->").expect("an end of the table");
+    assert_eq!(shown.trim(), table.trim(), "README.md shows another table");
+}
+
+fn every_key() -> Vec<String> {
+    let config = Config::load(Sources::default()).unwrap();
+    config.entries().map(|(path, ..)| path.to_owned()).collect()
+}
+
+fn garbage() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-zA-Z_:.0-9é\0 ]{0,12}".prop_map(Value::from),
+        prop_oneof!["warn", "file", "always_on", "logs"].prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let key = prop_oneof!["type", "path", "level", "keep", "[a-z.]{0,6}"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|table| Value::Object(table.into_iter().collect())),
+        ]
+    })
+}
+
+fn nested(key: &str, value: Value) -> Value {
+    match key.split_once('.') {
+        Some((section, key)) => json!({ section: { key: value } }),
+        None => json!({ key: value }),
+    }
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_refused_with_its_key_or_reads_back(
+        index in any::<prop::sample::Index>(),
+        value in garbage(),
+        text in "\\PC{0,20}",
+    ) {
+        let keys = every_key();
+        let key = index.get(&keys);
+        let dict = nested(key, value);
+        for result in [
+            from_dict(dict.clone()),
+            from_dict(json!({})).unwrap().apply(&dict),
+            from_env(&[(&format!("COATI_{}", key.replace('.', "_").to_uppercase()), &text)]),
+            from_dict(json!({ text.clone(): dict.clone() })),
+        ] {
+            match result {
+                Ok(config) => prop_assert_eq!(from_dict(config.to_json()).unwrap(), config),
+                Err(error) => {
+                    let known = [key.as_str(), &text, "config"];
+                    prop_assert!(known.iter().any(|at| error.key().starts_with(at)), "{}", error);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_configuration_reads_back(
+        number in 0..5u8,
+        bits in 12..30u32,
+        ratio in 0.0..=1.0f64,
+        count in 0..1_000_000usize,
+        names in prop::collection::btree_map("[a-z][a-z.]{0,9}", 0..5u8, 0..4),
+        keep in prop::option::of(0..1000usize),
+        flag in any::<bool>(),
+        overflow in prop_oneof!["block", "drop_newest", "keep_severe"],
+    ) {
+        let level = |number: u8| Level::from_u8(number).name();
+        let levels: serde_json::Map<_, _> =
+            names.into_iter().map(|(name, number)| (name, level(number).into())).collect();
+        let config = from_dict(json!({
+            "enabled": flag,
+            "logs": { "level": level(number), "levels": levels, "max_fields": count },
+            "spans": { "sampler_arg": ratio, "max_links": count },
+            "ring": { "bytes": 1u64 << bits, "total_bytes": 1u64 << 30, "overflow": overflow },
+            "sinks": [
+                { "type": "file", "path": "x", "keep": keep, "gzip": flag },
+                { "type": "memory" },
+                { "type": "console", "level": level(4 - number) },
+            ],
+        })).unwrap();
+        let again = from_dict(config.to_json()).unwrap();
+        prop_assert_eq!(again.to_json(), config.to_json());
+        prop_assert_eq!(again, config);
+    }
+}
