@@ -1,4 +1,18 @@
-//! Exporters of coati.
+//! Drain thread, redaction, sinks and exporters of coati.
+//!
+//! An [`Engine`] owns one pipeline of `coati-core` and the thread that drains it: records are
+//! merged by time, redacted, routed to sinks and only then released.
 
 pub mod config;
+pub mod drain;
+mod durable;
+pub mod encode;
+mod engine;
+pub mod health;
 pub mod prometheus;
+pub mod redact;
+pub mod server;
+pub mod sink;
+
+pub use config::{Config, ConfigError};
+pub use engine::{Engine, Options, ledger_json};

@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
     }
 
     /// How many are left.
-    pub fn count(&self) -> u32 {
+    pub fn left(&self) -> u32 {
         self.left
     }
 
@@ -278,7 +278,7 @@ pub struct Events<'a> {
 
 impl<'a> Events<'a> {
     /// How many are left.
-    pub fn count(&self) -> u32 {
+    pub fn left(&self) -> u32 {
         self.left
     }
 
@@ -321,7 +321,7 @@ pub struct Links<'a> {
 
 impl Links<'_> {
     /// How many are left.
-    pub fn count(&self) -> u32 {
+    pub fn left(&self) -> u32 {
         self.left
     }
 }

@@ -141,6 +141,13 @@ pub struct Drains {
 #[derive(Debug, Clone)]
 pub struct Marks(Vec<u64>);
 
+impl Marks {
+    /// The position of each ring, in the order of [`Drains::list`].
+    pub fn positions(&self) -> &[u64] {
+        &self.0
+    }
+}
+
 /// The drain's end of one channel.
 #[derive(Debug)]
 pub struct Drain {

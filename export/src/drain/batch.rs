@@ -1,0 +1,200 @@
+//! Routes records to sinks and settles each batch in the books.
+
+use std::sync::Arc;
+
+use coati_core::clock::Timeline;
+use coati_core::ledger::{Reason, Signal};
+use coati_core::pipeline::Pipeline;
+use coati_core::record::read::Record;
+use coati_core::record::{Header, Kind, Level, flags};
+
+use crate::encode::Clock;
+use crate::encode::json::JsonEncoder;
+use crate::health::Health;
+use crate::redact::Redactor;
+use crate::sink::{Filter, Routed, Sink};
+
+/// A sink and what it wants.
+pub struct Route {
+    /// Which records go there.
+    pub filter: Filter,
+    /// Where they go.
+    pub sink: Box<dyn Sink>,
+    /// Whether its last batch failed.
+    failing: bool,
+}
+
+impl Route {
+    /// A route to `sink` for what `filter` lets pass.
+    pub fn new(filter: Filter, sink: Box<dyn Sink>) -> Self {
+        Self { filter, sink, failing: false }
+    }
+}
+
+/// The router and the batch it is gathering.
+pub struct Batch {
+    pipeline: Arc<Pipeline>,
+    health: Arc<Health>,
+    redactor: Redactor,
+    routes: Vec<Route>,
+    json: JsonEncoder,
+    line: Vec<u8>,
+    /// How many records of a signal want which sinks (one bit each); few different ones occur.
+    wanted: Vec<Wanted>,
+    records: u64,
+    bytes: usize,
+}
+
+struct Wanted {
+    signal: Signal,
+    sinks: u64,
+    records: u64,
+}
+
+/// More sinks than bits in a mask are not served.
+pub const MAX_SINKS: usize = 64;
+
+impl Batch {
+    /// A router without sinks.
+    pub fn new(pipeline: Arc<Pipeline>, health: Arc<Health>, service: &str) -> Self {
+        Self {
+            pipeline,
+            health,
+            redactor: Redactor::new(None),
+            routes: Vec::new(),
+            json: JsonEncoder::new(service),
+            line: Vec::new(),
+            wanted: Vec::new(),
+            records: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Replaces rules and sinks. Between two batches only.
+    pub fn set_routes(&mut self, redactor: Redactor, routes: Vec<Route>) {
+        self.redactor = redactor;
+        self.routes = routes;
+        self.routes.truncate(MAX_SINKS);
+        self.health.set_sinks(self.routes.iter().map(|route| route.sink.name()));
+    }
+
+    /// Records gathered since the last commit.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Bytes of records gathered since the last commit.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Decodes, redacts and routes one record.
+    pub fn take(&mut self, bytes: &[u8], ticks: u64, timeline: &Timeline) {
+        self.records += 1;
+        self.bytes += bytes.len();
+        let Some(record) = Record::parse(bytes) else {
+            // Nothing tells its signal; the caller counted a log line most likely.
+            return self.settle_one(Signal::Logs, Reason::Internal);
+        };
+        let signal = signal_of(&record);
+        let level = record.level();
+        let redacted = self.redactor.apply(record);
+        let (json, line) = (&mut self.json, &mut self.line);
+        let mut routed = Routed::new(redacted, ticks, Clock { timeline }, json, line);
+        let mut sinks = 0;
+        for (bit, route) in self.routes.iter_mut().enumerate() {
+            if route.filter.wants(signal, level) {
+                route.sink.accept(&mut routed);
+                sinks |= 1 << bit;
+            }
+        }
+        match self.wanted.iter_mut().find(|wanted| wanted.signal == signal && wanted.sinks == sinks)
+        {
+            Some(wanted) => wanted.records += 1,
+            None => self.wanted.push(Wanted { signal, sinks, records: 1 }),
+        }
+    }
+
+    /// Counts a record on which `take` failed.
+    pub fn fail(&mut self, bytes: &[u8]) {
+        let signal = Record::parse(bytes).as_ref().map_or(Signal::Logs, signal_of);
+        self.settle_one(signal, Reason::Internal);
+    }
+
+    fn settle_one(&self, signal: Signal, reason: Reason) {
+        self.pipeline.drained().dropped(signal, reason).add(1);
+        self.pipeline.drained().taken(signal).add(1);
+    }
+
+    /// Hands everything to the sinks and writes the outcome into the books.
+    pub fn commit(&mut self) {
+        let mut failed = 0u64;
+        for (bit, route) in self.routes.iter_mut().enumerate() {
+            let mask = 1 << bit;
+            let records = self.wanted.iter().filter(|w| w.sinks & mask != 0).map(|w| w.records);
+            let records: u64 = records.sum();
+            if records == 0 {
+                continue;
+            }
+            let outcome = route.sink.commit();
+            let (delivered, lost) = if outcome.is_ok() { (records, 0) } else { (0, records) };
+            self.health.sink(route.sink.name(), delivered, lost);
+            match outcome {
+                Err(error) => {
+                    failed |= mask;
+                    route.failing = true;
+                    self.health.problem(route.sink.name(), &error.to_string(), lost);
+                }
+                Ok(()) if route.failing => {
+                    route.failing = false;
+                    self.health.solved(route.sink.name());
+                }
+                Ok(()) => {}
+            }
+        }
+        let drained = self.pipeline.drained();
+        for wanted in self.wanted.drain(..) {
+            let count = if wanted.sinks & failed == 0 {
+                drained.delivered(wanted.signal)
+            } else {
+                drained.dropped(wanted.signal, Reason::Sink)
+            };
+            count.add(wanted.records);
+            drained.taken(wanted.signal).add(wanted.records);
+        }
+        (self.records, self.bytes) = (0, 0);
+    }
+
+    /// Asks every sink to make its data durable.
+    pub fn sync(&mut self) {
+        for route in &mut self.routes {
+            if let Err(error) = route.sink.sync() {
+                self.health.problem(route.sink.name(), &error.to_string(), 0);
+            }
+        }
+    }
+}
+
+/// The signal a record belongs to.
+fn signal_of(record: &Record<'_>) -> Signal {
+    signal(record.header())
+}
+
+/// The signal of a record that begins with `word`.
+pub fn signal_of_word(word: u64) -> Option<Signal> {
+    // A header is two words; the second is the time.
+    Some(signal(&bytemuck::cast([word, 0])))
+}
+
+fn signal(header: &Header) -> Signal {
+    if header.kind == Kind::Span as u8 {
+        Signal::Spans
+    } else if header.flags & flags::INTERNAL != 0 {
+        Signal::Internal
+    } else {
+        Signal::Logs
+    }
+}
+
+/// The level of notices about lost records.
+pub const NOTICE_LEVEL: Level = Level::Warning;

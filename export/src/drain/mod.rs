@@ -1,0 +1,10 @@
+//! The drain thread: merge by time, redact, route, release.
+
+mod batch;
+mod control;
+mod merge;
+mod run;
+
+pub use batch::Route;
+pub use control::Control;
+pub use run::{Drain, Settings};

@@ -1,0 +1,251 @@
+//! The thread: rounds of work, naps between them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coati_core::clock::{self, Timeline};
+use coati_core::intern::Id;
+use coati_core::key;
+use coati_core::ledger::Signal;
+use coati_core::log::{LogHead, encode_fields, encode_log, name_id};
+use coati_core::pipeline::Pipeline;
+use coati_core::record::flags;
+use coati_core::record::write::Encoder;
+use coati_core::thread::registry::Drains;
+
+use super::batch::{Batch, NOTICE_LEVEL, Route};
+use super::control::Control;
+use super::merge::{Merge, Next, Round};
+use crate::health::Health;
+use crate::redact::Redactor;
+
+/// How the drain works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The service on every line.
+    pub service: String,
+    /// How long records wait for older ones of other threads.
+    pub window: Duration,
+    /// Records handed to the sinks at once.
+    pub batch_records: u64,
+}
+
+/// Bytes of records after which a batch is handed over, however few they are.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// The longest nap. With the merge window it stays well under the 100 ms that a record may take.
+const LONGEST_NAP: Duration = Duration::from_millis(50);
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+/// How often the clock is compared, and losses are written into the stream.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// The drain thread's state.
+pub struct Drain {
+    pipeline: Arc<Pipeline>,
+    control: Arc<Control>,
+    health: Arc<Health>,
+    drains: Drains,
+    merge: Merge,
+    batch: Batch,
+    timeline: Timeline,
+    window_ticks: u64,
+    window: Duration,
+    batch_records: u64,
+    nap: Duration,
+    housekept: Instant,
+    losses: [u64; 3],
+    logger: Id,
+}
+
+impl Drain {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn spawn(
+        pipeline: Arc<Pipeline>,
+        control: Arc<Control>,
+        health: Arc<Health>,
+        settings: Settings,
+        redactor: Redactor,
+        routes: Vec<Route>,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let mut batch = Batch::new(pipeline.clone(), health.clone(), &settings.service);
+        batch.set_routes(redactor, routes);
+        std::thread::Builder::new().name("coati-drain".into()).spawn(move || {
+            block_signals();
+            pipeline.waker().adopt();
+            let timeline = Timeline::start();
+            let window_ns = settings.window.as_nanos() as f64;
+            let window_ticks = (window_ns / timeline.ns_per_tick()) as u64;
+            let mut drain = Self {
+                pipeline,
+                control,
+                health,
+                drains: Drains::default(),
+                merge: Merge::default(),
+                batch,
+                timeline,
+                window_ticks,
+                window: settings.window,
+                batch_records: settings.batch_records,
+                nap: SHORTEST_NAP,
+                housekept: Instant::now(),
+                losses: [0; 3],
+                logger: name_id("coati"),
+            };
+            drain.run();
+            let Self { control, drains, .. } = drain;
+            control.end(drains);
+        })
+    }
+
+    fn run(&mut self) {
+        loop {
+            let stopping = self.control.stopping();
+            self.round(stopping);
+            if stopping {
+                self.notice_losses();
+                self.batch.commit();
+                return;
+            }
+            if self.housekept.elapsed() >= HOUSEKEEPING {
+                self.housekept = Instant::now();
+                self.timeline.anchor();
+                self.notice_losses();
+            }
+            if self.control.gate().pending().is_none() && !self.control.stopping() {
+                let limit =
+                    if self.merge.has_more() { self.window.min(self.nap) } else { self.nap };
+                self.pipeline.waker().sleep(limit.max(SHORTEST_NAP));
+            }
+        }
+    }
+
+    /// Takes everything that rings held at its beginning, and answers the flushes asked before.
+    fn round(&mut self, stopping: bool) {
+        if let Some((redactor, routes)) = self.control.take_routes() {
+            self.batch.set_routes(redactor, routes);
+        }
+        let request = self.control.gate().pending();
+        let now = clock::now();
+        self.merge.begin(&mut self.drains, self.pipeline.registry());
+        let hurry = stopping || request.is_some() || self.is_crowded();
+        let horizon = if hurry { u64::MAX } else { now.saturating_sub(self.window_ticks) };
+        let mut worked = false;
+        loop {
+            let round = self.advance(horizon);
+            worked |= self.batch.records() > 0;
+            self.batch.commit();
+            for drain in self.drains.list() {
+                drain.consumer.release();
+            }
+            if round == Round::Done {
+                break;
+            }
+        }
+        self.drains.recycle(self.pipeline.registry());
+        if let Some(request) = request {
+            self.batch.sync();
+            self.control.gate().complete(request);
+            self.control.announce();
+        }
+        self.nap = if worked { SHORTEST_NAP } else { (self.nap * 2).min(LONGEST_NAP) };
+    }
+
+    fn is_crowded(&mut self) -> bool {
+        let ring_bytes = self.pipeline.registry().ring_bytes() as u64;
+        let half_full = |consumer: &coati_core::ring::Consumer| {
+            consumer.published() - consumer.position() > ring_bytes / 2
+        };
+        self.drains.list().iter().any(|drain| half_full(&drain.consumer))
+    }
+
+    /// Fills one batch. A record on which anything panics is counted as lost, and the drain goes
+    /// on behind it.
+    fn advance(&mut self, horizon: u64) -> Round {
+        loop {
+            let mut current = 0;
+            let (batch, timeline) = (&mut self.batch, &self.timeline);
+            let batch_records = self.batch_records;
+            let filled = catch_unwind(AssertUnwindSafe(|| {
+                self.merge.advance(&mut self.drains, horizon, |index, ticks, record| {
+                    current = index;
+                    batch.take(record, ticks, timeline);
+                    let full = batch.records() >= batch_records || batch.bytes() >= BATCH_BYTES;
+                    if full { Next::Commit } else { Next::Go }
+                })
+            }));
+            match filled {
+                Ok(round) => return round,
+                Err(_) => {
+                    self.health.restarted();
+                    let drain = &mut self.drains.list()[current];
+                    let until = drain.consumer.published();
+                    if let Some(size) = drain.consumer.peek(until) {
+                        self.batch.fail(drain.consumer.record(size));
+                    }
+                    self.merge.skip(&mut self.drains, current);
+                }
+            }
+        }
+    }
+
+    /// Writes a line into the stream for records lost since the last one.
+    fn notice_losses(&mut self) {
+        let ledger = self.pipeline.ledger();
+        for signal in [Signal::Logs, Signal::Spans] {
+            let account = ledger.account(signal);
+            let lost = account.dropped_total();
+            let before = std::mem::replace(&mut self.losses[signal as usize], lost);
+            if lost > before {
+                let reasons = account.dropped.keys().copied().collect::<Vec<_>>().join(", ");
+                self.notice(signal, lost - before, lost, &reasons);
+            }
+        }
+    }
+
+    fn notice(&mut self, signal: Signal, lost: u64, in_all: u64, reasons: &str) {
+        let message = format!("{lost} records dropped");
+        let head = LogHead {
+            level: NOTICE_LEVEL,
+            logger: self.logger,
+            flags: flags::INTERNAL,
+            span: None,
+            call_site: None,
+            message: message.as_bytes(),
+        };
+        let fields = [
+            (key!("signal"), signal.name().into()),
+            (key!("dropped"), lost.into()),
+            (key!("dropped_in_all"), in_all.into()),
+            (key!("reasons"), reasons.into()),
+        ];
+        let mut memory = [0u64; 128];
+        let mut encoder = Encoder::new(&mut memory, 512);
+        let ticks = clock::now();
+        encode_log(&mut encoder, ticks, &head, |encoder| encode_fields(encoder, &fields, 8));
+        let size = encoder.len();
+        encoder.patch(0, &(size as u32));
+        let drained = self.pipeline.drained();
+        drained.recorded(Signal::Internal).add(1);
+        drained.published(Signal::Internal).add(1);
+        self.batch.take(&bytemuck::cast_slice(&memory)[..size], ticks, &self.timeline);
+        self.batch.commit();
+    }
+}
+
+/// Signals are for the program's own threads.
+#[cfg(unix)]
+fn block_signals() {
+    // SAFETY: plain calls on a local set.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+    }
+}
+
+#[cfg(not(unix))]
+fn block_signals() {}

@@ -1,0 +1,77 @@
+//! Nanoseconds since the epoch to RFC 3339 in UTC.
+
+use coati_core::clock::Timeline;
+
+/// Turns recorded times into wall time.
+#[derive(Debug)]
+pub struct Clock<'a> {
+    /// What knows the ticks.
+    pub timeline: &'a Timeline,
+}
+
+impl Clock<'_> {
+    /// Wall time of an event or span, given in ticks or marked as wall time.
+    pub fn wall_ns(&self, time: u64) -> u64 {
+        if time & coati_core::record::WALL_TIME == 0 {
+            self.timeline.wall_ns(time)
+        } else {
+            time & !coati_core::record::WALL_TIME
+        }
+    }
+}
+
+/// Appends `2026-01-31T23:59:59.123456789Z`.
+pub fn rfc3339(wall_ns: u64, out: &mut Vec<u8>) {
+    let (seconds, nanos) = (wall_ns / 1_000_000_000, wall_ns % 1_000_000_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    digits(&mut text[0..4], year);
+    digits(&mut text[5..7], month);
+    digits(&mut text[8..10], day);
+    digits(&mut text[11..13], second / 3600);
+    digits(&mut text[14..16], second / 60 % 60);
+    digits(&mut text[17..19], second % 60);
+    digits(&mut text[20..29], nanos);
+    out.extend_from_slice(&text);
+}
+
+fn digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01 (Howard Hinnant, `civil_from_days`).
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(wall_ns: u64) -> String {
+        let mut out = Vec::new();
+        rfc3339(wall_ns, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn known_moments() {
+        assert_eq!(text(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(text(951_782_400_000_000_001), "2000-02-29T00:00:00.000000001Z");
+        assert_eq!(text(1_709_251_199_999_999_999), "2024-02-29T23:59:59.999999999Z");
+        assert_eq!(text(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
+    }
+}

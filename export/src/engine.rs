@@ -1,0 +1,340 @@
+//! The engine: a pipeline, its drain, its sinks and its endpoint, from start to shutdown.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use serde_json::{Value, json};
+
+use coati_core::fork;
+use coati_core::hub::Hub;
+use coati_core::ledger::{Account, Ledger, Signal};
+use coati_core::metrics::{MetricSnapshot, Store, StoreConfig};
+use coati_core::pipeline::{Pipeline, PipelineConfig, Wait};
+use coati_core::ring::Region;
+
+use crate::config::{Config, ConfigError, Durability};
+use crate::drain::{self, Control, Drain, Route};
+use crate::durable;
+use crate::health::Health;
+use crate::prometheus;
+use crate::redact::keys::KeyRules;
+use crate::redact::{LabelRules, Redactor};
+use crate::server::{Response, Server};
+use crate::sink::{self, Filter, MemoryRecords};
+
+/// What a language binding decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How callers wait when a ring is full and the policy is to block.
+    pub wait: Wait,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wait: |wait| wait() }
+    }
+}
+
+/// A running engine. It goes on in a forked child, with a pipeline of its own.
+pub struct Engine {
+    hub: Arc<Hub>,
+    options: Options,
+    config: ArcSwap<Config>,
+    /// This process's part; replaced at the first call in a forked child.
+    running: ArcSwapOption<Running>,
+    memory: MemoryRecords,
+    started: Instant,
+}
+
+/// What an engine has in one process.
+struct Running {
+    pipeline: Arc<Pipeline>,
+    control: Arc<Control>,
+    health: Arc<Health>,
+    server: Mutex<Option<Server>>,
+    address: Option<SocketAddr>,
+    child: Option<u32>,
+}
+
+impl Engine {
+    /// Starts an engine and makes it the one behind `hub`.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn start(hub: Arc<Hub>, config: Config, options: Options) -> std::io::Result<Arc<Self>> {
+        let engine = Arc::new(Self {
+            hub: hub.clone(),
+            options,
+            config: ArcSwap::from_pointee(config),
+            running: ArcSwapOption::empty(),
+            memory: MemoryRecords::default(),
+            started: Instant::now(),
+        });
+        let running = engine.run(None)?;
+        engine.apply_live();
+        if engine.config().enabled {
+            let engine = Arc::downgrade(&engine);
+            hub.on_fork(Box::new(move || engine.upgrade()?.revive()));
+            hub.install(running.pipeline.clone());
+        }
+        Ok(engine)
+    }
+
+    fn revive(&self) -> Option<Arc<Pipeline>> {
+        // The parent's part is leaked: its locks may be held for ever.
+        std::mem::forget(self.running.swap(None));
+        self.run(Some(std::process::id())).ok().map(|running| running.pipeline.clone())
+    }
+
+    fn run(&self, child: Option<u32>) -> std::io::Result<Arc<Running>> {
+        let config = self.config();
+        let rules = key_rules(&config);
+        let health = Arc::new(Health::default());
+        for warning in config.warnings() {
+            health.problem("configuration", &warning.to_string(), 0);
+        }
+        let pipeline_config = self.pipeline_config(&config, rules.clone(), &health);
+        let pipeline = Pipeline::new(pipeline_config, self.hub.live().clone());
+        let control = Arc::new(Control::default());
+        let settings = drain::Settings {
+            service: config.service.clone(),
+            window: Duration::from_millis(config.drain.merge_window_ms),
+            batch_records: config.drain.batch_records as u64,
+        };
+        let routes = self.routes(&config, child);
+        let redactor = Redactor::new(rules);
+        let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
+        Drain::spawn(p, c, h, settings, redactor, routes)?;
+        // A child would only compete with its parent for the address.
+        let server = config.metrics.prometheus.as_deref().filter(|_| child.is_none());
+        let server = server.and_then(|address| serve(address, &pipeline, &health));
+        let address = server.as_ref().map(Server::local_addr);
+        let server = Mutex::new(server);
+        let running = Arc::new(Running { pipeline, control, health, server, address, child });
+        self.running.store(Some(running.clone()));
+        Ok(running)
+    }
+
+    fn pipeline_config(
+        &self,
+        config: &Config,
+        rules: Option<Arc<KeyRules>>,
+        health: &Arc<Health>,
+    ) -> PipelineConfig {
+        let make_region: coati_core::thread::registry::MakeRegion = match config.durability {
+            Durability::Memory => Box::new(Region::anonymous),
+            Durability::Crash => durable::regions(config.ring_directory(), health.clone()),
+        };
+        PipelineConfig {
+            ring_bytes: config.ring.bytes,
+            total_bytes: config.ring.total_bytes,
+            max_record: config.ring.max_record,
+            overflow: config.overflow(),
+            max_open_spans: config.spans.max_open as u64,
+            batch_records: config.drain.batch_records as u64,
+            metrics: StoreConfig {
+                max_series: config.metrics.max_series,
+                shard_bytes: config.metrics.shard_bytes,
+                label_policy: rules.map(|rules| Arc::new(LabelRules(rules)) as Arc<_>),
+            },
+            make_region,
+            wait: self.options.wait,
+        }
+    }
+
+    fn routes(&self, config: &Config, child: Option<u32>) -> Vec<Route> {
+        let route = |sink| Route::new(Filter::of(sink), sink::build(sink, child, &self.memory));
+        config.sinks.iter().map(route).collect()
+    }
+
+    /// Puts the settings that may change into force.
+    fn apply_live(&self) {
+        let config = self.config();
+        let live = self.hub.live();
+        live.set_levels(config.levels());
+        live.set_limits(config.limits());
+        live.set_call_sites(config.logs.call_sites);
+        live.set_sampler(config.sampler());
+    }
+
+    /// This process's part, fresh in a forked child.
+    fn running(&self) -> Option<Arc<Running>> {
+        let running = self.running.load_full()?;
+        if running.pipeline.fork_generation() == fork::generation() {
+            return Some(running);
+        }
+        // Finding the pipeline makes the hub build a fresh one here.
+        self.hub.pipeline();
+        self.running.load_full()
+    }
+
+    /// Where its handles look it up.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Changes settings while running.
+    ///
+    /// # Errors
+    /// If a key is unknown, a value bad, or a restart needed; nothing is changed then.
+    pub fn configure(&self, patch: &Value) -> Result<(), ConfigError> {
+        let before = self.config();
+        let config = before.apply(patch)?;
+        let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
+        self.config.store(Arc::new(config));
+        self.apply_live();
+        if let Some(running) = self.running().filter(|_| sinks_changed) {
+            let config = self.config();
+            let redactor = Redactor::new(key_rules(&config));
+            running.control.set_routes(redactor, self.routes(&config, running.child));
+        }
+        Ok(())
+    }
+
+    /// Waits until everything recorded before the call, by any thread, is in its sinks; `false` if
+    /// it is not after `timeout`.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.running().is_some_and(|running| running.control.flush(&running.pipeline, timeout))
+    }
+
+    /// Flushes, stops, and returns the final books. Later calls record nothing.
+    pub fn shutdown(&self, timeout: Duration) -> Ledger {
+        let Some(running) = self.running() else { return Ledger::default() };
+        if self.hub.key() == running.pipeline.key() {
+            self.hub.uninstall();
+        }
+        let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        running.control.stop(&running.pipeline, timeout);
+        running.pipeline.stop();
+        if let Some(server) = server {
+            server.shutdown();
+        }
+        self.ledger()
+    }
+
+    /// The books.
+    pub fn ledger(&self) -> Ledger {
+        let Some(running) = self.running() else { return Ledger::default() };
+        running.control.sweep(&running.pipeline);
+        running.pipeline.ledger()
+    }
+
+    /// What is wrong, and what the engine uses.
+    pub fn health(&self) -> Value {
+        let Some(running) = self.running() else { return json!({"ok": true, "problems": []}) };
+        let pipeline = &running.pipeline;
+        let mut report = running.health.report();
+        let rings = pipeline.registry().memory_bytes();
+        let metrics = pipeline.metrics().memory_bytes();
+        report["uptime_s"] = json!(self.started.elapsed().as_secs_f64());
+        report["memory_bytes"] = json!(rings + metrics);
+        report["ignored"] = json!(pipeline.metrics().ignored());
+        report["clock"] = json!(coati_core::clock::source());
+        report
+    }
+
+    /// The metric store.
+    pub fn metrics(&self) -> Option<Arc<Store>> {
+        self.running().map(|running| running.pipeline.metrics().clone())
+    }
+
+    /// All metrics now, after running observable callbacks.
+    pub fn snapshot(&self) -> Vec<MetricSnapshot> {
+        let Some(store) = self.metrics() else { return Vec::new() };
+        store.collect();
+        store.snapshot()
+    }
+
+    /// All metrics now in Prometheus' text format.
+    pub fn prometheus_text(&self) -> String {
+        self.metrics().map_or_else(String::new, |store| exposition(&store))
+    }
+
+    /// Where metrics are served.
+    pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        self.running()?.address
+    }
+
+    /// Takes what memory sinks have kept, as JSON lines.
+    pub fn memory_records(&self) -> Vec<String> {
+        self.memory.take()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.load_full()
+            && running.pipeline.fork_generation() == fork::generation()
+            && !running.pipeline.is_stopped()
+        {
+            self.shutdown(Duration::from_secs(5));
+        }
+    }
+}
+
+fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {
+    config.redaction.enabled.then(|| Arc::new(KeyRules::new(&config.redaction.keys)))
+}
+
+fn exposition(store: &Store) -> String {
+    store.collect();
+    let mut text = Vec::new();
+    prometheus::encode(&store.snapshot(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn serve(address: &str, pipeline: &Arc<Pipeline>, health: &Arc<Health>) -> Option<Server> {
+    let (store, healthy) = (Arc::downgrade(pipeline.metrics()), Arc::downgrade(health));
+    let started = Server::start(address, move |path| respond(path, &store, &healthy));
+    match started {
+        Ok(server) => Some(server),
+        Err(error) => {
+            health.problem("prometheus endpoint", &format!("{address}: {error}"), 0);
+            None
+        }
+    }
+}
+
+fn respond(path: &str, store: &Weak<Store>, health: &Weak<Health>) -> Response {
+    match (path, store.upgrade(), health.upgrade()) {
+        ("/metrics", Some(store), _) => {
+            Response::ok("text/plain; version=0.0.4; charset=utf-8", exposition(&store))
+        }
+        ("/healthz", _, Some(health)) => {
+            let report = health.report();
+            let status = if report["ok"] == true { 200 } else { 503 };
+            Response::new(status, "application/json", report.to_string())
+        }
+        _ => Response::not_found(),
+    }
+}
+
+/// A ledger as `coati.ledger()` shows it.
+pub fn ledger_json(ledger: &Ledger) -> Value {
+    let account = |signal: Signal| {
+        let Account { recorded, delivered, dropped, in_flight, capacity } = ledger.account(signal);
+        json!({
+            "recorded": recorded,
+            "delivered": delivered,
+            "dropped": dropped,
+            "in_flight": in_flight,
+            "capacity": capacity,
+        })
+    };
+    let mut all = json!({
+        "logs": account(Signal::Logs),
+        "spans": account(Signal::Spans),
+        "internal": account(Signal::Internal),
+    });
+    all["logs"]["filtered"] = json!(ledger.filtered);
+    all["spans"]["unsampled"] = json!(ledger.unsampled);
+    all["spans"]["open"] = json!(ledger.open);
+    all
+}

@@ -1,0 +1,100 @@
+//! Standard output or error: pretty on a terminal, JSON lines elsewhere.
+
+use std::io;
+
+use super::{Routed, Sink};
+use crate::config::{ConsoleFormat, ConsoleSink, Stream};
+use crate::encode::pretty::PrettyEncoder;
+
+/// A standard stream. Written to directly: the standard library's lock around it may have been
+/// held by another thread at a fork.
+pub struct Console {
+    name: &'static str,
+    stream: Stream,
+    pretty: Option<PrettyEncoder>,
+    batch: Vec<u8>,
+}
+
+impl Console {
+    /// The stream that `config` describes.
+    pub fn new(config: &ConsoleSink) -> Self {
+        use std::io::IsTerminal;
+        let (name, terminal) = match config.stream {
+            Stream::Stdout => ("console stdout", io::stdout().is_terminal()),
+            Stream::Stderr => ("console stderr", io::stderr().is_terminal()),
+        };
+        // https://no-color.org
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let pretty = match config.format {
+            ConsoleFormat::Auto => terminal,
+            ConsoleFormat::Pretty => true,
+            ConsoleFormat::Json => false,
+        };
+        let pretty = pretty.then_some(PrettyEncoder { colour });
+        Self { name, stream: config.stream, pretty, batch: Vec::new() }
+    }
+}
+
+impl Sink for Console {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn accept(&mut self, record: &mut Routed<'_, '_>) {
+        match &self.pretty {
+            Some(pretty) => {
+                pretty.line(&record.record, record.ticks, &record.clock, &mut self.batch);
+            }
+            None => self.batch.extend_from_slice(record.json_line()),
+        }
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        let written = write_all(self.stream, &self.batch);
+        self.batch.clear();
+        written
+    }
+}
+
+#[cfg(unix)]
+fn write_all(stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
+    let fd = match stream {
+        Stream::Stdout => libc::STDOUT_FILENO,
+        Stream::Stderr => libc::STDERR_FILENO,
+    };
+    while !bytes.is_empty() {
+        // SAFETY: pointer and length describe `bytes`.
+        let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        if n >= 0 {
+            bytes = &bytes[n as usize..];
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => wait_writable(fd)?,
+            _ => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A stream that somebody made non-blocking: waits until it takes more, at most a second.
+#[cfg(unix)]
+fn wait_writable(fd: i32) -> io::Result<()> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry.
+    match unsafe { libc::poll(&mut poll, 1, 1000) } {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn write_all(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    match stream {
+        Stream::Stdout => io::stdout().write_all(bytes),
+        Stream::Stderr => io::stderr().write_all(bytes),
+    }
+}

@@ -1,0 +1,67 @@
+//! JSON lines in a rotating file.
+
+use std::io;
+
+use super::rotate::{RotateConfig, RotatingFile};
+use super::{Routed, Sink};
+use crate::config::FileSink;
+
+/// A file of JSON lines. Opened at its first batch, and again after an error.
+pub struct File {
+    name: String,
+    config: RotateConfig,
+    file: Option<RotatingFile>,
+    batch: Vec<u8>,
+}
+
+impl File {
+    /// The file that `config` describes.
+    pub fn new(config: &FileSink, child: Option<u32>) -> Self {
+        let path = child.map_or_else(|| config.path.clone(), |pid| config.path_in_child(pid));
+        let name = format!("file {}", path.display());
+        let config = RotateConfig {
+            path,
+            rotate_bytes: config.rotate_bytes,
+            rotate_seconds: config.rotate_seconds,
+            keep: config.keep,
+            keep_days: config.keep_days,
+            gzip: config.gzip,
+        };
+        Self { name, config, file: None, batch: Vec::new() }
+    }
+
+    fn open(&mut self) -> io::Result<&mut RotatingFile> {
+        if self.file.is_none() {
+            self.file = Some(RotatingFile::open(self.config.clone())?);
+        }
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Sink for File {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn accept(&mut self, record: &mut Routed<'_, '_>) {
+        self.batch.extend_from_slice(record.json_line());
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let written = self.open().and_then(|file| file.write_lines(&batch));
+        if written.is_err() {
+            self.file = None;
+        }
+        self.batch = batch;
+        self.batch.clear();
+        written
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), RotatingFile::sync)
+    }
+}

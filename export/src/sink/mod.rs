@@ -1,0 +1,117 @@
+//! Where records go. A sink takes redacted records, gathers them, and hands a batch over at once.
+
+mod console;
+mod file;
+mod memory;
+pub mod rotate;
+
+use std::io;
+
+use coati_core::ledger::Signal;
+use coati_core::record::Level;
+
+pub use console::Console;
+pub use file::File;
+pub use memory::{Memory, MemoryRecords};
+
+use crate::config;
+use crate::encode::Clock;
+use crate::encode::json::JsonEncoder;
+use crate::redact::Redacted;
+
+/// One destination of records.
+pub trait Sink: Send {
+    /// Its name in health, such as `file coati.jsonl`.
+    fn name(&self) -> &str;
+
+    /// Takes a record. Nothing has to leave the process yet.
+    fn accept(&mut self, record: &mut Routed<'_, '_>);
+
+    /// Hands over everything taken since the last call; an error loses it.
+    ///
+    /// # Errors
+    /// Whatever the destination says.
+    fn commit(&mut self) -> io::Result<()>;
+
+    /// Makes what was handed over survive a crash of the machine.
+    ///
+    /// # Errors
+    /// Whatever the destination says.
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A record on its way to the sinks. Its JSON line is made at most once.
+pub struct Routed<'a, 'e> {
+    /// What the rules leave of it.
+    pub record: Redacted<'a>,
+    /// When it was recorded.
+    pub ticks: u64,
+    /// What knows the ticks.
+    pub clock: Clock<'e>,
+    json: &'e mut JsonEncoder,
+    line: &'e mut Vec<u8>,
+}
+
+impl<'a, 'e> Routed<'a, 'e> {
+    /// `line` is a buffer that is used again.
+    pub fn new(
+        record: Redacted<'a>,
+        ticks: u64,
+        clock: Clock<'e>,
+        json: &'e mut JsonEncoder,
+        line: &'e mut Vec<u8>,
+    ) -> Self {
+        line.clear();
+        Self { record, ticks, clock, json, line }
+    }
+
+    /// The record as a JSON line.
+    pub fn json_line(&mut self) -> &[u8] {
+        if self.line.is_empty() {
+            self.json.line(&self.record, self.ticks, &self.clock, self.line);
+        }
+        self.line
+    }
+}
+
+/// Which records a sink wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    level: Level,
+    logs: bool,
+    spans: bool,
+    internal: bool,
+}
+
+impl Filter {
+    /// The filter of a configured sink. The engine's own notices go to consoles.
+    pub fn of(sink: &config::Sink) -> Self {
+        Self {
+            level: sink.level(),
+            logs: sink.wants(config::Signal::Logs),
+            spans: sink.wants(config::Signal::Spans),
+            internal: matches!(sink, config::Sink::Console(_)),
+        }
+    }
+
+    /// Whether the sink wants it. Levels are of log lines; spans have none.
+    #[inline]
+    pub fn wants(&self, signal: Signal, level: Level) -> bool {
+        match signal {
+            Signal::Logs => self.logs && level >= self.level,
+            Signal::Spans => self.spans,
+            Signal::Internal => self.internal,
+        }
+    }
+}
+
+/// Builds the sink that `config` describes. `child` is the process id of a forked child.
+pub fn build(config: &config::Sink, child: Option<u32>, memory: &MemoryRecords) -> Box<dyn Sink> {
+    match config {
+        config::Sink::File(file) => Box::new(File::new(file, child)),
+        config::Sink::Console(console) => Box::new(Console::new(console)),
+        config::Sink::Memory(sink) => Box::new(Memory::new(memory.clone(), sink.capacity)),
+    }
+}

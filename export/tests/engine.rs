@@ -1,0 +1,310 @@
+//! The whole way: calls on threads, lines in a file, and books that say the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use coati_core::hub::Hub;
+use coati_core::key;
+use coati_core::ledger::{Account, Signal};
+use coati_core::log::Logger;
+use coati_core::record::Level;
+use coati_core::record::value::{Key, Value};
+use coati_core::span::{Start, Status, Tracer};
+use coati_export::config::Sources;
+use coati_export::{Config, Engine, Options};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn start(dict: serde_json::Value) -> Arc<Engine> {
+    let config = Config::load(Sources { dict: Some(dict), ..Sources::default() }).unwrap();
+    Engine::start(Hub::new(), config, Options::default()).unwrap()
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'), "no torn line");
+    text.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
+}
+
+fn memory(engine: &Engine) -> Vec<serde_json::Value> {
+    assert!(engine.flush(PATIENCE));
+    engine.memory_records().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_line_has_the_documented_keys_in_order() {
+    let engine = start(json!({"service": "research", "sinks": [{"type": "memory"}]}));
+    let hub = engine.hub().clone();
+    let logger = Logger::new(hub.clone(), "planner");
+    let tracer = Tracer::new(hub.clone(), "planner");
+    let mut span = tracer.start("plan", Start::default());
+    span.set_attribute((key!("agent"), "a1".into()));
+    span.set_status(Status::Error, "why");
+    let ids = span.context().ids();
+    logger.log_in(
+        ids,
+        Level::Warning,
+        "say \"hi\"\n",
+        &[
+            (key!("message"), 1.into()),
+            (key!("nan"), f64::NAN.into()),
+            (key!("low"), f64::NEG_INFINITY.into()),
+            (key!("bytes"), Value::Bytes(b"\x00\xffab")),
+            (Key::Text("odd \u{1} key"), Value::Null),
+        ],
+    );
+    span.end(&hub, None);
+    assert!(engine.flush(PATIENCE));
+    let raw = engine.memory_records();
+    let log: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&raw[0]).unwrap();
+    let keys: Vec<_> = log.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "timestamp",
+            "level",
+            "logger",
+            "message",
+            "service",
+            "trace_id",
+            "span_id",
+            "field.message",
+            "nan",
+            "low",
+            "bytes",
+            "odd \u{1} key"
+        ]
+    );
+    assert_eq!(log["message"], "say \"hi\"\n");
+    assert_eq!((&log["nan"], &log["low"]), (&json!("NaN"), &json!("-Infinity")));
+    assert_eq!(log["bytes"], "AP9hYg==");
+    let span: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&raw[1]).unwrap();
+    let keys: Vec<_> = span.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "span",
+            "trace_id",
+            "span_id",
+            "kind",
+            "start",
+            "end",
+            "duration_ns",
+            "status",
+            "service",
+            "tracer",
+            "attributes"
+        ]
+    );
+    assert_eq!(span["status"], json!({"code": "error", "description": "why"}));
+    assert_eq!(log["span_id"], span["span_id"]);
+    let ledger = engine.shutdown(PATIENCE);
+    assert_eq!((ledger.logs.delivered, ledger.spans.delivered), (1, 1));
+}
+
+#[test]
+fn secrets_are_masked_wherever_they_stand() {
+    let engine = start(json!({
+        "redaction": {"enabled": true, "keys": ["x-internal-token"]},
+        "sinks": [{"type": "memory"}],
+    }));
+    let hub = engine.hub().clone();
+    let logger = Logger::new(hub.clone(), "safe");
+    logger.log(
+        Level::Info,
+        "login",
+        &[
+            (key!("Password"), "hunter2".into()),
+            (key!("tokens"), 12.into()),
+            (Key::Text("X-Internal-Token"), 7.into()),
+        ],
+    );
+    let mut span = Tracer::new(hub.clone(), "safe").start("call", Start::default());
+    span.set_attribute((key!("api_key"), "sk-1".into()));
+    span.add_event("sent", &[(key!("authorization"), "Bearer x".into())]);
+    span.end(&hub, None);
+    let records = memory(&engine);
+    assert_eq!(records[0]["Password"], "[REDACTED]");
+    assert_eq!(records[0]["X-Internal-Token"], "[REDACTED]");
+    assert_eq!(records[0]["tokens"], 12);
+    assert_eq!(records[1]["attributes"]["api_key"], "[REDACTED]");
+    assert_eq!(records[1]["events"][0]["attributes"]["authorization"], "[REDACTED]");
+}
+
+/// 0 ≤ recorded − delivered − dropped ≤ capacity, and no counter goes back.
+fn check_moment(before: &Account, now: &Account) {
+    let settled = now.delivered + now.dropped_total();
+    assert!(now.recorded >= settled, "{now:?}");
+    assert!(now.recorded - settled <= now.capacity, "{now:?}");
+    assert!(now.recorded >= before.recorded && now.delivered >= before.delivered);
+    for (reason, count) in &before.dropped {
+        assert!(now.dropped.get(reason).is_some_and(|after| after >= count));
+    }
+}
+
+#[test]
+fn the_books_balance_under_each_overflow_policy() {
+    const THREADS: u64 = 8;
+    let records: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+    for overflow in ["drop_newest", "block", "keep_severe"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.jsonl");
+        let engine = start(json!({
+            "ring": {"bytes": 16384, "overflow": overflow, "block_ms": 1},
+            "sinks": [{"type": "file", "path": path}],
+        }));
+        let (called, running) = (AtomicU64::new(0), AtomicBool::new(true));
+        std::thread::scope(|scope| {
+            let producers: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let (hub, called) = (engine.hub().clone(), &called);
+                    scope.spawn(move || {
+                        let logger = Logger::new(hub, "load");
+                        for i in 0..records {
+                            let fields = [(key!("thread"), thread.into()), (key!("i"), i.into())];
+                            let severe = i % 64 == 0;
+                            let level = if severe { Level::Error } else { Level::Info };
+                            logger.log(level, "work", &fields);
+                        }
+                        called.fetch_add(records, Ordering::Relaxed);
+                    })
+                })
+                .collect();
+            scope.spawn(|| {
+                let mut before = Account::default();
+                let mut moments = 0;
+                while moments < 10 || running.load(Ordering::Relaxed) {
+                    let now = engine.ledger();
+                    check_moment(&before, now.account(Signal::Logs));
+                    before = now.logs;
+                    moments += 1;
+                    std::thread::yield_now();
+                }
+            });
+            for producer in producers {
+                producer.join().unwrap();
+            }
+            running.store(false, Ordering::Relaxed);
+        });
+        assert!(engine.flush(PATIENCE));
+        let books = engine.ledger().logs;
+        assert_eq!(books.recorded, called.into_inner(), "{overflow}");
+        assert_eq!(books.recorded, books.delivered + books.dropped_total(), "{overflow}");
+        assert_eq!(books.in_flight, 0);
+        let lines = lines(&path);
+        assert_eq!(lines.len() as u64, books.delivered, "{overflow}");
+        let mut last: BTreeMap<u64, (u64, String)> = BTreeMap::new();
+        for line in &lines {
+            let thread = line["thread"].as_u64().unwrap();
+            let now = (line["i"].as_u64().unwrap(), line["timestamp"].as_str().unwrap().to_owned());
+            if let Some(before) = last.insert(thread, now.clone()) {
+                assert!(before.0 < now.0 && before.1 <= now.1, "{before:?} {now:?}");
+            }
+        }
+        assert_eq!(last.len() as u64, THREADS);
+        engine.shutdown(PATIENCE);
+    }
+}
+
+#[test]
+fn shutdown_races_producers_and_the_books_still_balance() {
+    for _ in 0..20 {
+        let engine = start(json!({"sinks": [{"type": "memory", "capacity": 10}]}));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                let logger = Logger::new(engine.hub().clone(), "racer");
+                let stop = &stop;
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        logger.log(Level::Info, "go", &[]);
+                    }
+                });
+            }
+            while engine.ledger().logs.recorded < 1000 {
+                std::thread::yield_now();
+            }
+            engine.shutdown(PATIENCE);
+            stop.store(true, Ordering::Relaxed);
+        });
+        let books = engine.ledger().logs;
+        assert_eq!(books.recorded, books.delivered + books.dropped_total(), "{books:?}");
+    }
+}
+
+#[test]
+fn a_sink_that_cannot_be_opened_is_a_problem_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("blocked");
+    std::fs::write(&blocked, "a file where a directory should be").unwrap();
+    let path = blocked.join("log.jsonl");
+    let engine = start(json!({"sinks": [{"type": "file", "path": path}]}));
+    let logger = Logger::new(engine.hub().clone(), "retry");
+    logger.log(Level::Info, "lost", &[]);
+    assert!(engine.flush(PATIENCE));
+    let health = engine.health();
+    assert_eq!(health["ok"], false);
+    assert_eq!(health["problems"][0]["lost"], 1, "{health}");
+    assert_eq!(engine.ledger().logs.dropped["sink"], 1);
+    std::fs::remove_file(&blocked).unwrap();
+    logger.log(Level::Info, "kept", &[]);
+    assert!(engine.flush(PATIENCE));
+    assert_eq!(engine.health()["ok"], true);
+    assert_eq!(lines(&path)[0]["message"], "kept");
+}
+
+#[test]
+fn a_record_reaches_its_file_without_a_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("soon.jsonl");
+    let engine = start(json!({"sinks": [{"type": "file", "path": path}]}));
+    Logger::new(engine.hub().clone(), "soon").log(Level::Info, "here", &[]);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while std::fs::read(&path).unwrap_or_default().is_empty() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn sinks_and_levels_change_while_running() {
+    let engine = start(json!({"sinks": [{"type": "memory", "level": "error"}]}));
+    let logger = Logger::new(engine.hub().clone(), "a.b");
+    logger.log(Level::Info, "not for this sink", &[]);
+    logger.log(Level::Error, "for this sink", &[]);
+    assert_eq!(memory(&engine).len(), 1);
+    engine
+        .configure(&json!({"logs": {"levels": {"a": "error"}}, "sinks": [{"type": "memory"}]}))
+        .unwrap();
+    logger.log(Level::Info, "filtered", &[]);
+    logger.log(Level::Error, "kept", &[]);
+    assert_eq!(memory(&engine).len(), 1);
+    let ledger = engine.ledger();
+    assert_eq!((ledger.logs.recorded, ledger.filtered), (3, 1));
+    assert!(engine.configure(&json!({"ring": {"bytes": 8192}})).is_err());
+}
+
+#[test]
+fn crash_durable_rings_are_private_files_that_hold_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let rings = folder.path().join("rings");
+    let engine = start(json!({
+        "durability": "crash", "durability_dir": rings, "sinks": [{"type": "memory"}],
+    }));
+    Logger::new(engine.hub().clone(), "durable").log(
+        Level::Info,
+        "still here",
+        &[(key!("durable_key"), "x".into())],
+    );
+    assert_eq!(memory(&engine).len(), 1);
+    let process = std::fs::read_dir(&rings).unwrap().next().unwrap().unwrap().path();
+    let ring = std::fs::read(process.join("000000.ring")).unwrap();
+    assert!(ring.windows(10).any(|bytes| bytes == b"still here"));
+    let definitions = std::fs::read_to_string(process.join("definitions")).unwrap();
+    assert!(definitions.contains("\"durable_key\""));
+    assert_eq!(engine.health()["ok"], true);
+}
