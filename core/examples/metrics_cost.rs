@@ -2,9 +2,13 @@
 //!
 //! `cargo run --release -p coati-core --example metrics_cost`
 
-use coati_core::metrics::{Descriptor, Kind, LabelValue, SeriesCache, Store, StoreConfig};
+use coati_core::metrics::{
+    Descriptor, Kind, LabelValue, Series, SeriesCache, Shard, Store, StoreConfig,
+};
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Instant;
 
 const ROUNDS: usize = 41;
@@ -75,6 +79,12 @@ fn main() {
         println!("{name:<24} {:6.2} min {:6.2} median", times[0], times[ROUNDS / 2]);
     }
 
+    for threads in [1, 2] {
+        let best = (0..9).map(|_| together(&store, threads, &ints, &exponential, &values));
+        let (add, record) = best.fold((f64::MAX, f64::MAX), |a, b| (a.0.min(b.0), a.1.min(b.1)));
+        println!("{threads} at once, a call of each: add {add:.2}, record {record:.2}");
+    }
+
     let before = store.memory_bytes();
     for metric in 0..5 {
         let many = instrument(&format!("many_{metric}"), Kind::Counter);
@@ -88,4 +98,32 @@ fn main() {
     let snapshot = black_box(store.snapshot());
     println!("10,000 counters: {each:.0} bytes each, snapshot {:?}", start.elapsed());
     drop(snapshot);
+}
+
+/// Nanoseconds a call in the slowest of `threads`: an add, a record.
+fn together(
+    store: &Store,
+    threads: usize,
+    counter: &Series,
+    histogram: &Series,
+    values: &[f64],
+) -> (f64, f64) {
+    let time = |call: &(dyn Fn(&Shard, usize) + Sync)| {
+        let gate = Barrier::new(threads);
+        let run = || {
+            let shard = store.acquire_shard();
+            gate.wait();
+            let start = Instant::now();
+            (0..CALLS * 8).for_each(|i| call(&shard, i));
+            let elapsed = start.elapsed();
+            store.release_shard(shard);
+            elapsed.as_nanos() as f64 / (CALLS * 8) as f64
+        };
+        thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).fold(0.0, f64::max)
+        })
+    };
+    let add = time(&|shard, _| counter.add_int(shard, 1));
+    (add, time(&|shard, i| histogram.record(shard, values[i & 1023])))
 }

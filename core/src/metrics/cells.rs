@@ -10,8 +10,9 @@ use std::array::from_fn;
 const MIDS: usize = 32;
 const ROOTS: usize = OCTAVES / MIDS;
 
-/// The counts of one octave.
-pub(super) type Octave = [AtomicU64; SUBS];
+/// The counts of one octave, on cache lines that no other thread's cells share.
+#[repr(align(64))]
+struct Octave([AtomicU64; SUBS]);
 type Mid = [Lazy<Octave>; MIDS];
 type Root = [Lazy<Mid>; ROOTS];
 
@@ -96,8 +97,8 @@ fn update<const SHARED: bool>(cell: &AtomicU64, change: impl Fn(f64) -> f64) {
     }
 }
 
-fn zeros<const N: usize>() -> [AtomicU64; N] {
-    from_fn(|_| AtomicU64::new(0))
+fn zeros() -> Octave {
+    Octave(from_fn(|_| AtomicU64::new(0)))
 }
 
 /// Boxes `value`, which owns `more` bytes beyond its own size; `None` when bounded and too much.
@@ -144,7 +145,7 @@ impl HistogramCells {
         if own(&self.stamp) != stamp {
             return false;
         }
-        count::<false>(&octave[place.sub]);
+        count::<false>(&octave.0[place.sub]);
         self.add_moments::<false>(value);
         if self.is_extreme(value) {
             self.widen::<false>(value);
@@ -189,7 +190,7 @@ impl HistogramCells {
         let mid = root[place.octave / MIDS]
             .get_or_make(|| make(budget, bounded, 0, || from_fn(|_| Lazy::new())))?;
         let octave = mid[place.octave % MIDS].get_or_make(|| make(budget, bounded, 0, zeros))?;
-        Some(&octave[place.sub])
+        Some(&octave.0[place.sub])
     }
 
     /// Starts the extremes anew at `value`. Of shared cells two threads may do so at once and one
@@ -298,11 +299,11 @@ pub(super) fn sum_octaves(
         for low in 0..MIDS {
             let mut octaves = mids.iter().filter_map(|mid| mid[low].get());
             let Some(first) = octaves.next() else { continue };
-            for (sum, cell) in total.iter_mut().zip(first) {
+            for (sum, cell) in total.iter_mut().zip(&first.0) {
                 *sum = cell.load(Ordering::Relaxed);
             }
             for octave in octaves {
-                for (sum, cell) in total.iter_mut().zip(octave) {
+                for (sum, cell) in total.iter_mut().zip(&octave.0) {
                     *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
                 }
             }

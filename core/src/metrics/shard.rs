@@ -65,7 +65,10 @@ impl Pair {
     }
 }
 
-type NumberPage = [Pair; SLOTS];
+/// On cache lines that no other thread's cells share, with the neighbour a processor may fetch.
+#[repr(align(128))]
+struct NumberPage([Pair; SLOTS]);
+
 type HistogramPage = [Lazy<HistogramCells>; SLOTS];
 
 /// One thread's cells of every series it has touched.
@@ -92,7 +95,7 @@ impl Shard {
     #[inline(always)]
     pub(super) fn number(&self, slot: u32) -> Option<&Pair> {
         let page = self.numbers[slot as usize / SLOTS % NUMBER_PAGES].get()?;
-        Some(&page[slot as usize % SLOTS])
+        Some(&page.0[slot as usize % SLOTS])
     }
 
     #[inline(always)]
@@ -107,9 +110,11 @@ impl Shard {
             return None;
         }
         let page = self.numbers[slot as usize / SLOTS].get_or_make(|| {
-            budget.try_take(size_of::<NumberPage>()).then(|| Box::new(from_fn(|_| Pair::new())))
+            budget
+                .try_take(size_of::<NumberPage>())
+                .then(|| Box::new(NumberPage(from_fn(|_| Pair::new()))))
         })?;
-        Some(&page[slot as usize % SLOTS])
+        Some(&page.0[slot as usize % SLOTS])
     }
 
     /// The cells at `slot`, made if the budget allows.
