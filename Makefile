@@ -1,0 +1,78 @@
+# Two commands matter: `make demo` builds, installs and runs the main job; `make test` checks
+# everything. Both set up what they need on a fresh machine (Debian packages if root, else they say
+# which are missing).
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SHELL  := /bin/bash
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# --- the Python package ---------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+.PHONY: install-python
+install-python: $(BIN)/python ## Build the Python package in release mode and install it into .venv
+	$(BIN)/pip install ./python
+
+.PHONY: demo
+demo: install-python ## Build, install and run the demo on Python's standard library
+	$(BIN)/coati demo $(DEMO_ARGS)
+
+# --- tests ----------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-rust test-loom test-c test-python ## Check everything
+
+.PHONY: lint
+lint: ## Formatting and lints of Rust
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: ## Unit, property and integration tests of the Rust crates
+	cargo test --workspace --exclude coati-python --exclude coati-loom-tests
+	cargo test --release -p coati-export --test engine
+
+.PHONY: test-loom
+test-loom: ## Loom models of ring, registry, shards, flush and shutdown
+	RUSTFLAGS="--cfg coati_loom" CARGO_TARGET_DIR=target/loom \
+		cargo test -p coati-loom-tests --profile loom
+
+.PHONY: test-c
+test-c: ## C and C++: header, examples, linking, valgrind
+	ffi/tests/run.sh
+
+.PHONY: test-python
+test-python: install-python ## Python tests, stubs and lints
+	$(BIN)/pip install --quiet -r python/requirements-test.txt
+	$(BIN)/ruff check python
+	$(BIN)/ruff format --check python
+	cd python/tests && ../../$(BIN)/python -m pytest -q
+	cd python/tests && ../../$(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
+
+.PHONY: deny
+deny: ## Licences and sources of dependencies (needs cargo-deny)
+	cargo deny check licenses bans sources
+
+# --- benchmarks -----------------------------------------------------------------------------
+
+.PHONY: bench
+bench: ## Costs per call of the core, the drain and the Python package
+	cargo run --release -p coati-core --example record_cost
+	cargo run --release -p coati-core --example metrics_cost
+
+.PHONY: clean
+clean: ## Remove what was built
+	cargo clean
+	rm -rf $(VENV) build coati-demo
+
+-include ffi/install.mk
