@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub mod sampler;
+pub mod traceparent;
 
 use std::sync::Arc;
 
