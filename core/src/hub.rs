@@ -97,6 +97,12 @@ impl Hub {
         self.revive(pipeline)
     }
 
+    /// Whether the pipeline is the parent's and nothing has been recorded since the fork.
+    pub fn is_inherited(&self) -> bool {
+        let pipeline = self.pipeline.load();
+        pipeline.as_ref().is_some_and(|p| p.fork_generation() != fork::generation())
+    }
+
     /// Calls `f` with this thread's recorder, or with none when recording is off or the thread
     /// about to end. `f` must run no foreign code: nothing that could come back here.
     #[inline(always)]
