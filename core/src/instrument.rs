@@ -1,16 +1,21 @@
-//! Handles to series that outlive pipelines: made before `init`, kept over a fork or a restart.
+//! Handles to metrics that outlive pipelines: made before `init`, kept over a fork or a restart.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::hub::Hub;
-use crate::metrics::{Descriptor, Label, MetricError, OwnedLabel, Series, Shard, Store};
+use crate::metrics::{self, Descriptor, Label, MetricError, OwnedLabel, Series, Shard};
+use crate::per_pipeline::PerPipeline;
+use crate::thread::Recorder;
 
 /// An instrument by description, resolved in whatever pipeline is current.
 #[derive(Debug, Clone)]
-pub struct Instrument {
+pub struct Instrument(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     hub: Arc<Hub>,
     descriptor: Arc<Descriptor>,
+    resolved: PerPipeline<Arc<metrics::Instrument>>,
 }
 
 impl Instrument {
@@ -22,24 +27,56 @@ impl Instrument {
         if let Some(pipeline) = hub.pipeline() {
             pipeline.metrics().instrument(descriptor.clone())?;
         }
-        Ok(Self { hub, descriptor: Arc::new(descriptor) })
+        let (descriptor, resolved) = (Arc::new(descriptor), PerPipeline::new());
+        Ok(Self(Arc::new(Inner { hub, descriptor, resolved })))
     }
 
     /// What it is.
     pub fn descriptor(&self) -> &Arc<Descriptor> {
-        &self.descriptor
+        &self.0.descriptor
+    }
+
+    /// The place of its pipeline.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// The instrument in the current pipeline; `None` while recording is off, or when an
+    /// instrument made before `init` turns out to clash with another one.
+    #[inline]
+    pub fn resolve(&self) -> Option<&Arc<metrics::Instrument>> {
+        self.0.resolved.get(self.0.hub.key()).or_else(|| self.look_up())
+    }
+
+    #[cold]
+    fn look_up(&self) -> Option<&Arc<metrics::Instrument>> {
+        let pipeline = self.0.hub.pipeline()?;
+        if let Some(resolved) = self.0.resolved.get(pipeline.key()) {
+            return Some(resolved);
+        }
+        let resolved = pipeline.metrics().instrument((*self.0.descriptor).clone()).ok()?;
+        Some(self.0.resolved.put(pipeline.key(), resolved))
     }
 
     /// The series with these labels, made if need be; `None` while recording is off.
     pub fn series(&self, labels: &[Label<'_>]) -> Option<Arc<Series>> {
-        let pipeline = self.hub.pipeline()?;
-        Some(self.resolve(pipeline.metrics())?.series(labels))
+        Some(self.resolve()?.series(labels))
     }
 
     /// The series with these labels if it exists.
     pub fn find(&self, labels: &[Label<'_>]) -> Option<Arc<Series>> {
-        let pipeline = self.hub.pipeline()?;
-        self.resolve(pipeline.metrics())?.find(labels)
+        self.resolve()?.find(labels)
+    }
+
+    /// Calls `f` with the series of these labels, found through a cache of this thread's own, and
+    /// with this thread's cells; does nothing while recording is off.
+    #[inline]
+    pub fn with(&self, labels: &[Label<'_>], f: impl FnOnce(&Series, &Shard)) {
+        self.0.hub.with(|recorder| {
+            let Some(recorder) = recorder else { return };
+            let Some(instrument) = self.resolve() else { return };
+            recorder.with_series(instrument, labels, f);
+        });
     }
 
     /// A handle to one series, which it pins.
@@ -48,12 +85,7 @@ impl Instrument {
             .iter()
             .map(|&(key, value)| OwnedLabel { key: key.into(), value: value.keep() })
             .collect();
-        Bound { instrument: self.clone(), labels, resolved: AtomicPtr::new(std::ptr::null_mut()) }
-    }
-
-    fn resolve(&self, store: &Store) -> Option<Arc<crate::metrics::Instrument>> {
-        // An instrument made before `init` may turn out to clash: then it records nothing.
-        store.instrument((*self.descriptor).clone()).ok()
+        Bound { instrument: self.clone(), labels, resolved: PerPipeline::new() }
     }
 }
 
@@ -62,15 +94,7 @@ impl Instrument {
 pub struct Bound {
     instrument: Instrument,
     labels: Box<[OwnedLabel]>,
-    resolved: AtomicPtr<Resolved>,
-}
-
-/// A series in one pipeline. Earlier ones stay until the handle goes, as another thread may still
-/// be using them; there is one per restart or fork.
-struct Resolved {
-    pipeline: u64,
-    series: Arc<Series>,
-    earlier: *mut Resolved,
+    resolved: PerPipeline<Arc<Series>>,
 }
 
 impl Bound {
@@ -80,55 +104,26 @@ impl Bound {
     }
 
     /// The series in the current pipeline; `None` while recording is off.
-    pub fn series(&self) -> Option<Arc<Series>> {
+    pub fn series(&self) -> Option<&Arc<Series>> {
+        self.resolved.get(self.instrument.hub().key()).or_else(|| self.look_up())
+    }
+
+    #[cold]
+    fn look_up(&self) -> Option<&Arc<Series>> {
         let labels: Vec<Label<'_>> = self.labels.iter().map(OwnedLabel::borrowed).collect();
-        self.instrument.series(&labels)
+        let pipeline = self.instrument.hub().pipeline()?.key();
+        let series = self.instrument.series(&labels)?;
+        Some(self.resolved.put(pipeline, series))
     }
 
     /// Calls `f` with the series and this thread's cells; does nothing while recording is off.
     #[inline(always)]
     pub fn with(&self, f: impl FnOnce(&Series, &Shard)) {
-        let hub = &self.instrument.hub;
-        hub.with(|recorder| {
-            let Some(recorder) = recorder else { return };
-            // Acquire: pairs with the Release in `look_up`.
-            let resolved = self.resolved.load(Ordering::Acquire);
-            // SAFETY: null or leaked until `drop`, which nobody outlives.
-            match unsafe { resolved.as_ref() } {
-                Some(resolved) if resolved.pipeline == hub.key() => {
-                    f(&resolved.series, recorder.shard());
-                }
-                _ => {
-                    if let Some(series) = self.look_up() {
-                        f(series, recorder.shard());
-                    }
-                }
+        self.instrument.hub().with(|recorder: Option<&Recorder>| {
+            if let (Some(recorder), Some(series)) = (recorder, self.series()) {
+                f(series, recorder.shard());
             }
         });
-    }
-
-    #[cold]
-    fn look_up(&self) -> Option<&Series> {
-        let pipeline = self.instrument.hub.key();
-        let series = self.series()?;
-        let fresh =
-            Box::into_raw(Box::new(Resolved { pipeline, series, earlier: std::ptr::null_mut() }));
-        let mut earlier = self.resolved.load(Ordering::Acquire);
-        loop {
-            // SAFETY: `fresh` is ours until the exchange succeeds.
-            unsafe { (*fresh).earlier = earlier };
-            // Release: publishes the fields of `fresh`.
-            match self.resolved.compare_exchange(
-                earlier,
-                fresh,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                // SAFETY: published, freed only in `drop`.
-                Ok(_) => return Some(unsafe { &(*fresh).series }),
-                Err(other) => earlier = other,
-            }
-        }
     }
 
     /// Adds an integer to a counter, up-down counter or gauge.
@@ -153,22 +148,5 @@ impl Bound {
     #[inline(always)]
     pub fn record(&self, value: f64) {
         self.with(|series, shard| series.record(shard, value));
-    }
-}
-
-// SAFETY: the list behind the pointer is only added to, by compare-and-swap, and its nodes hold
-// nothing but a number, an `Arc<Series>` (shareable) and the next node.
-unsafe impl Send for Bound {}
-// SAFETY: as above.
-unsafe impl Sync for Bound {}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        let mut next = *self.resolved.get_mut();
-        while !next.is_null() {
-            // SAFETY: made by `Box::into_raw` in `look_up`; nobody else can reach it any more.
-            let resolved = unsafe { Box::from_raw(next) };
-            next = resolved.earlier;
-        }
     }
 }

@@ -34,6 +34,8 @@ pub mod log;
 #[cfg(not(coati_loom))]
 pub mod os;
 #[cfg(not(coati_loom))]
+mod per_pipeline;
+#[cfg(not(coati_loom))]
 pub mod pipeline;
 #[cfg(not(coati_loom))]
 pub mod record;

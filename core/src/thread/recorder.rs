@@ -9,7 +9,7 @@ use super::registry::Channel;
 use crate::clock;
 use crate::ids::Generator;
 use crate::ledger::{Count, Counts, Reason, Signal};
-use crate::metrics::Shard;
+use crate::metrics::{Instrument, Label, Series, SeriesCache, Shard};
 use crate::pipeline::{Overflow, Pipeline};
 use crate::record::write::Encoder;
 use crate::record::{Header, Level};
@@ -23,6 +23,7 @@ pub struct Recorder {
     /// Set from before the first byte is written until after publication, for signal handlers.
     busy: AtomicBool,
     shard: Arc<Shard>,
+    series: RefCell<SeriesCache>,
     /// Ids of spans made on this thread.
     pub ids: Generator,
     scratch: RefCell<Vec<u64>>,
@@ -39,8 +40,16 @@ impl Recorder {
         let channel = UnsafeCell::new(pipeline.registry().attach());
         let shard = pipeline.metrics().acquire_shard();
         let ids = Generator::seeded();
-        let (busy, scratch) = (AtomicBool::new(false), RefCell::default());
-        Self { pipeline, channel, busy, shard, ids, scratch, bodies: RefCell::default() }
+        Self {
+            pipeline,
+            channel,
+            busy: AtomicBool::new(false),
+            shard,
+            series: RefCell::default(),
+            ids,
+            scratch: RefCell::default(),
+            bodies: RefCell::default(),
+        }
     }
 
     /// An empty body for a span.
@@ -74,6 +83,21 @@ impl Recorder {
     #[inline(always)]
     pub fn shard(&self) -> &Shard {
         &self.shard
+    }
+
+    /// Calls `f` with the series of these labels and this thread's cells.
+    #[inline]
+    pub fn with_series(
+        &self,
+        instrument: &Arc<Instrument>,
+        labels: &[Label<'_>],
+        f: impl FnOnce(&Series, &Shard),
+    ) {
+        match self.series.try_borrow_mut() {
+            Ok(mut cache) => f(cache.series(instrument, labels), &self.shard),
+            // A signal handler interrupted a look-up.
+            Err(_) => f(&instrument.series(labels), &self.shard),
+        }
     }
 
     /// Counts one log call below its logger's level.
