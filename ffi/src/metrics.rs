@@ -1,0 +1,273 @@
+//! Counters, up-down counters, gauges and histograms, each bound to its labels.
+
+use std::sync::Arc;
+
+use coati_core::instrument::{Bound, Instrument};
+use coati_core::metrics::{Descriptor, Kind, Series, Shard};
+
+use crate::engine::{Shared, coati_engine, shared};
+use crate::entry::entry;
+use crate::fields::Label;
+use crate::handle::{self, borrow, slice};
+use crate::last_error::because;
+use crate::status::{Failure, Outcome, coati_status};
+use crate::text;
+use crate::types::{coati_field, coati_str};
+
+/// A series that keeps its engine.
+struct Handle {
+    bound: Bound,
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    #[inline(always)]
+    fn with(&self, record: impl FnOnce(&Series, &Shard)) -> Outcome {
+        let mut recorded = false;
+        self.bound.with(|series, shard| {
+            record(series, shard);
+            recorded = true;
+        });
+        if recorded { Ok(()) } else { self.shared.off() }
+    }
+
+    #[inline(always)]
+    fn add(&self, amount: f64) -> Outcome {
+        self.with(|series, shard| {
+            let whole = amount as i64;
+            // The greatest is what all too great for an i64 become.
+            if whole as f64 == amount && whole != i64::MAX {
+                series.add_int(shard, whole);
+            } else {
+                series.add_float(shard, amount);
+            }
+        })
+    }
+
+    /// Lets the store count a value that it ignores.
+    #[cold]
+    fn refuse(&self, record: impl FnOnce(&Series, &Shard)) -> Outcome {
+        self.with(record).and(Err(Failure::BadArgument))
+    }
+}
+
+/// # Safety
+/// Handle, texts and fields are what the header asks for.
+unsafe fn bind(
+    shared: &Arc<Shared>,
+    kind: Kind,
+    texts: [coati_str; 3],
+    (labels, n): (*const coati_field, usize),
+    bounds: &[f64],
+) -> Result<Handle, Failure> {
+    // SAFETY: the caller's promise.
+    let (texts, labels) = unsafe {
+        let labels = slice(labels, n)?.iter().map(|label| Label::new(label));
+        (texts.map(|text| text::kept(text)), labels.collect::<Result<Vec<_>, _>>()?)
+    };
+    let [name, unit, description] = texts;
+    let mut descriptor = Descriptor::new(&name?, kind, &unit?, &description?);
+    if !bounds.is_empty() {
+        descriptor = descriptor.with_bounds(bounds);
+    }
+    let instrument = Instrument::new(shared.hub.clone(), descriptor)
+        .map_err(|error| because(Failure::BadArgument, &error))?;
+    let labels: Vec<_> = labels.iter().map(Label::borrowed).collect();
+    Ok(Handle { bound: instrument.bind(&labels), shared: shared.clone() })
+}
+
+/// A sum that only grows, with fixed labels.
+pub struct coati_counter(Handle);
+
+/// The counter called `name` with `n` labels. COATI_BAD_ARGUMENT: not a metric's name, or the
+/// name of another instrument; coati_last_error says which.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_counter_new(
+    engine: *mut coati_engine,
+    name: coati_str,
+    unit: coati_str,
+    description: coati_str,
+    labels: *const coati_field,
+    n: usize,
+    out: *mut *mut coati_counter,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: handle, texts, labels and `out` are what the header asks for.
+        unsafe {
+            handle::give(out, shared(engine), |shared| {
+                let texts = [name, unit, description];
+                bind(shared, Kind::Counter, texts, (labels, n), &[]).map(coati_counter)
+            })
+        }
+    })
+}
+
+/// Frees the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_counter_free(counter: *mut coati_counter) {
+    // SAFETY: null or the caller's own.
+    unsafe { handle::free(counter) };
+}
+
+/// Adds to the counter. Negative or not finite: COATI_BAD_ARGUMENT, nothing is added.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_counter_add(
+    counter: *const coati_counter,
+    amount: f64,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: null or a live handle.
+        let coati_counter(handle) = unsafe { borrow(counter) }?;
+        if (0.0..f64::INFINITY).contains(&amount) {
+            handle.add(amount)
+        } else {
+            handle.refuse(|series, shard| series.add_float(shard, amount))
+        }
+    })
+}
+
+/// A sum that goes up and down, with fixed labels.
+pub struct coati_up_down_counter(Handle);
+
+/// The up-down counter called `name`; as coati_counter_new.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_up_down_counter_new(
+    engine: *mut coati_engine,
+    name: coati_str,
+    unit: coati_str,
+    description: coati_str,
+    labels: *const coati_field,
+    n: usize,
+    out: *mut *mut coati_up_down_counter,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: handle, texts, labels and `out` are what the header asks for.
+        unsafe {
+            handle::give(out, shared(engine), |shared| {
+                let texts = [name, unit, description];
+                bind(shared, Kind::UpDownCounter, texts, (labels, n), &[])
+                    .map(coati_up_down_counter)
+            })
+        }
+    })
+}
+
+/// Frees the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_up_down_counter_free(counter: *mut coati_up_down_counter) {
+    // SAFETY: null or the caller's own.
+    unsafe { handle::free(counter) };
+}
+
+/// Adds to the up-down counter. Not finite: COATI_BAD_ARGUMENT, nothing is added.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_up_down_counter_add(
+    counter: *const coati_up_down_counter,
+    amount: f64,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: null or a live handle.
+        let coati_up_down_counter(handle) = unsafe { borrow(counter) }?;
+        if amount.is_finite() {
+            handle.add(amount)
+        } else {
+            handle.refuse(|series, shard| series.add_float(shard, amount))
+        }
+    })
+}
+
+/// A value that is set, with fixed labels.
+pub struct coati_gauge(Handle);
+
+/// The gauge called `name`; as coati_counter_new.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_gauge_new(
+    engine: *mut coati_engine,
+    name: coati_str,
+    unit: coati_str,
+    description: coati_str,
+    labels: *const coati_field,
+    n: usize,
+    out: *mut *mut coati_gauge,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: handle, texts, labels and `out` are what the header asks for.
+        unsafe {
+            handle::give(out, shared(engine), |shared| {
+                let texts = [name, unit, description];
+                bind(shared, Kind::Gauge, texts, (labels, n), &[]).map(coati_gauge)
+            })
+        }
+    })
+}
+
+/// Frees the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_gauge_free(gauge: *mut coati_gauge) {
+    // SAFETY: null or the caller's own.
+    unsafe { handle::free(gauge) };
+}
+
+/// Sets the gauge; any value is one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_gauge_set(gauge: *const coati_gauge, value: f64) -> coati_status {
+    entry(|| {
+        // SAFETY: null or a live handle.
+        let coati_gauge(handle) = unsafe { borrow(gauge) }?;
+        handle.with(|series, _| series.set(value))
+    })
+}
+
+/// A distribution, with fixed labels.
+pub struct coati_histogram(Handle);
+
+/// The histogram called `name`; as coati_counter_new. `bounds` are the buckets' upper bounds;
+/// NULL and 0: exponential buckets, whose quantiles are within 0.6 %. COATI_BAD_ARGUMENT also for
+/// bounds that do not ascend or are not finite.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_histogram_new(
+    engine: *mut coati_engine,
+    name: coati_str,
+    unit: coati_str,
+    description: coati_str,
+    labels: *const coati_field,
+    n: usize,
+    bounds: *const f64,
+    n_bounds: usize,
+    out: *mut *mut coati_histogram,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: handle, texts, labels, bounds and `out` are what the header asks for.
+        unsafe {
+            handle::give(out, shared(engine), |shared| {
+                let texts = [name, unit, description];
+                let bounds = slice(bounds, n_bounds)?;
+                bind(shared, Kind::Histogram, texts, (labels, n), bounds).map(coati_histogram)
+            })
+        }
+    })
+}
+
+/// Frees the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_histogram_free(histogram: *mut coati_histogram) {
+    // SAFETY: null or the caller's own.
+    unsafe { handle::free(histogram) };
+}
+
+/// Records a value. Not finite: COATI_BAD_ARGUMENT, no bucket counts it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coati_histogram_record(
+    histogram: *const coati_histogram,
+    value: f64,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: null or a live handle.
+        let coati_histogram(handle) = unsafe { borrow(histogram) }?;
+        if value.is_finite() {
+            handle.with(|series, shard| series.record(shard, value))
+        } else {
+            handle.refuse(|series, shard| series.record(shard, value))
+        }
+    })
+}
