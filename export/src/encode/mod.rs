@@ -3,6 +3,6 @@
 mod escape;
 pub mod json;
 pub mod pretty;
-mod time;
+pub(crate) mod time;
 
 pub use time::{Clock, rfc3339};
