@@ -110,19 +110,16 @@ impl Hub {
         // Relaxed: a key that this thread has cached was put there by `enter` on this thread,
         // after it had loaded the pipeline.
         let key = self.key.load(Ordering::Relaxed);
-        if thread::is_cached(key) {
-            return thread::cached(f);
-        }
-        self.enter(f)
+        let here = thread::is_cached(key) || self.enter();
+        // One call of `f`, so that it is inlined.
+        thread::cached(here, f)
     }
 
+    /// Finds or makes this thread's recorder.
     #[cold]
     #[inline(never)]
-    fn enter<R>(&self, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
-        match self.pipeline() {
-            Some(pipeline) if thread::enter(&pipeline).is_ok() => thread::cached(f),
-            _ => f(None),
-        }
+    fn enter(&self) -> bool {
+        self.pipeline().is_some_and(|pipeline| thread::enter(&pipeline).is_ok())
     }
 
     /// Counts a record of a thread that has no recorder any more; nothing when recording is off.

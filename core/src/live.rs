@@ -148,6 +148,18 @@ impl Live {
         }
     }
 
+    /// Bytes of one string.
+    #[inline(always)]
+    pub fn max_string(&self) -> u32 {
+        self.max_string.load(Ordering::Relaxed)
+    }
+
+    /// Fields of a log line.
+    #[inline(always)]
+    pub fn max_fields(&self) -> u32 {
+        self.max_fields.load(Ordering::Relaxed)
+    }
+
     /// Replaces the limits.
     pub fn set_limits(&self, limits: Limits) {
         self.max_string.store(limits.max_string, Ordering::Relaxed);

@@ -150,7 +150,7 @@ impl Logger {
         };
         self.hub.with(|recorder| {
             let Some(recorder) = recorder else { return self.hub.lose(Signal::Logs) };
-            let limit = recorder.pipeline().live().limits().max_fields;
+            let limit = recorder.pipeline().live().max_fields();
             recorder.record(Signal::Logs, level, |encoder, ticks| {
                 encode_log(encoder, ticks, &head, |encoder| encode_fields(encoder, fields, limit));
             });

@@ -159,7 +159,7 @@ impl Pipeline {
     /// The longest string: the setting, or a quarter of the largest record where that is less.
     #[inline(always)]
     pub fn max_string(&self) -> usize {
-        (self.live.limits().max_string as usize).min(self.max_record / 4)
+        (self.live.max_string() as usize).min(self.max_record / 4)
     }
 
     /// Bytes of the largest record.

@@ -184,11 +184,6 @@ impl<'a> Fields<'a> {
     pub fn left(&self) -> u32 {
         self.left
     }
-
-    /// Bytes behind the last field taken.
-    pub fn bytes_left(&self) -> usize {
-        self.bytes.0.len()
-    }
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -229,6 +224,49 @@ impl<'a> Bytes<'a> {
             Tag::Map => Value::Map(Map(Bytes(self.take(length)?))),
         };
         Some((key, value))
+    }
+}
+
+/// Where the field `key` stands in `bytes`, which hold whole fields; nothing is decoded.
+pub(crate) fn find_field(bytes: &[u8], key: Key<'_>) -> Option<std::ops::Range<usize>> {
+    let mut at = 0;
+    while let Some(word) = word_at(bytes, at) {
+        let (name, value_at) = match word as u32 {
+            INLINE_KEY => (None, at + value_size(word)),
+            id => (Some(id), at),
+        };
+        let end = value_at + value_size(word_at(bytes, value_at)?);
+        let found = match (name, key) {
+            (Some(id), Key::Id(wanted)) => id == wanted.0,
+            (None, Key::Text(wanted)) => {
+                bytes.get(at + 8..at + 8 + length(word)) == Some(wanted.as_bytes())
+            }
+            _ => false,
+        };
+        if found {
+            return Some(at..end);
+        }
+        at = end;
+    }
+    None
+}
+
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn length(word: u64) -> usize {
+    (word >> 40) as usize
+}
+
+/// Bytes of a value, its word included.
+fn value_size(word: u64) -> usize {
+    8 + match Tag::from_u8((word >> 32) as u8) {
+        Some(Tag::Null | Tag::Bool) | None => 0,
+        Some(Tag::I64 | Tag::U64 | Tag::F64) => 8,
+        Some(Tag::CutStr) => 8 + padded(length(word)),
+        Some(Tag::Str | Tag::BigInt | Tag::Bytes) => padded(length(word)),
+        Some(Tag::List | Tag::Map) => length(word),
     }
 }
 

@@ -96,14 +96,9 @@ impl<'a> Encoder<'a> {
     #[inline(always)]
     unsafe fn bytes_unchecked(&mut self, bytes: &[u8]) {
         let len = bytes.len();
-        if len == 0 {
-            return;
-        }
-        // SAFETY: the caller has checked the room. The last word is zeroed first, so the padding
-        // is defined; source and destination cannot overlap as the latter is exclusively ours.
+        // SAFETY: the caller has checked the room, and the destination is exclusively ours.
         unsafe {
-            self.cursor.add(padded(len) - 8).cast::<u64>().write(0);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.cursor, len);
+            copy_padded(bytes.as_ptr(), self.cursor, len);
             self.cursor = self.cursor.add(padded(len));
         }
     }
@@ -306,6 +301,59 @@ impl<'a> Encoder<'a> {
     }
 }
 
+/// Copies `len` bytes and fills the last word up with zeros. Texts are short: a call to `memcpy`
+/// would cost more than the words.
+///
+/// # Safety
+/// `from` is readable for `len` bytes, `to` aligned to 8 and writable for `padded(len)` bytes, and
+/// they do not overlap.
+#[inline(always)]
+unsafe fn copy_padded(from: *const u8, to: *mut u8, len: usize) {
+    const FEW: usize = 64;
+    // SAFETY: every access below is inside the two ranges, as each branch says.
+    unsafe {
+        if len > FEW {
+            to.add(padded(len) - 8).cast::<u64>().write(0);
+            std::ptr::copy_nonoverlapping(from, to, len);
+        } else if len >= 8 {
+            let mut at = 0;
+            // Whole words from the beginning, each ending at or before `len`.
+            while at + 8 <= len {
+                to.add(at).cast::<u64>().write(from.add(at).cast::<u64>().read_unaligned());
+                at += 8;
+            }
+            if at < len {
+                // The last 8 bytes, shifted so that those not copied yet come first.
+                let last = from.add(len - 8).cast::<u64>().read_unaligned();
+                to.add(at).cast::<u64>().write(last >> (8 * (at + 8 - len)));
+            }
+        } else if len > 0 {
+            to.cast::<u64>().write(short_word(from, len));
+        }
+    }
+}
+
+/// The 1 to 7 bytes at `from` in the low end of a word.
+///
+/// # Safety
+/// `from` is readable for `len` bytes, which are 1 to 7.
+#[inline(always)]
+unsafe fn short_word(from: *const u8, len: usize) -> u64 {
+    // SAFETY: two overlapping reads inside `len` bytes, or one to three single ones.
+    unsafe {
+        if len >= 4 {
+            let low = u64::from(from.cast::<u32>().read_unaligned());
+            let high = u64::from(from.add(len - 4).cast::<u32>().read_unaligned());
+            low | high << (8 * (len - 4))
+        } else {
+            let (first, middle, last) = (*from, *from.add(len / 2), *from.add(len - 1));
+            u64::from(first)
+                | u64::from(middle) << (8 * (len / 2))
+                | u64::from(last) << (8 * (len - 1))
+        }
+    }
+}
+
 /// The longest beginning of `text` of at most `limit` bytes that ends on a character boundary.
 pub fn cut(text: &[u8], limit: usize) -> &[u8] {
     if text.len() <= limit {
@@ -316,4 +364,24 @@ pub fn cut(text: &[u8], limit: usize) -> &[u8] {
         end -= 1;
     }
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_copied_whole_and_padded_with_zeros() {
+        let text: Vec<u8> = (1..=200).collect();
+        for len in 0..=text.len() {
+            let mut memory = [u64::MAX; 32];
+            let mut encoder = Encoder::new(&mut memory, 1000);
+            assert!(encoder.text(&text[..len]));
+            assert_eq!(encoder.len(), padded(len));
+            let bytes: &[u8] = bytemuck::cast_slice(&memory);
+            assert_eq!(bytes[..len], text[..len]);
+            assert!(bytes[len..padded(len)].iter().all(|&byte| byte == 0), "{len}");
+            assert_eq!(bytes[padded(len)], 255);
+        }
+    }
 }

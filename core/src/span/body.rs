@@ -1,7 +1,7 @@
 //! What a span gathers until it ends: encoded at once, in buffers that are used again.
 
 use crate::live::Limits;
-use crate::record::read::{Fields, Value};
+use crate::record::read::{self, Fields, Value};
 use crate::record::value::{Field, Key};
 use crate::record::words::Words;
 use crate::record::write::{Encoder, cut};
@@ -114,16 +114,9 @@ impl Body {
     }
 
     fn unset(&mut self, key: Key<'_>) {
-        let mut fields = self.attributes();
-        loop {
-            let from = self.attributes.len() - fields.bytes_left();
-            let Some((other, _)) = fields.next() else { return };
-            if other == key {
-                let to = self.attributes.len() - fields.bytes_left();
-                self.attributes.remove(from, to);
-                self.counts.attributes -= 1;
-                return;
-            }
+        if let Some(place) = read::find_field(self.attributes.bytes(), key) {
+            self.attributes.remove(place.start, place.end);
+            self.counts.attributes -= 1;
         }
     }
 

@@ -43,14 +43,15 @@ pub(crate) fn is_cached(key: u64) -> bool {
     LOCAL.with(|local| local.key.get() == key)
 }
 
-/// Calls `f` with the cached recorder. Call after `is_cached` or `enter` said yes; `f` runs no
-/// foreign code.
+/// Calls `f` with the cached recorder, or with none unless `here`, which `is_cached` or `enter`
+/// said. `f` runs no foreign code.
 #[inline(always)]
-pub(crate) fn cached<R>(f: impl FnOnce(Option<&Recorder>) -> R) -> R {
+pub(crate) fn cached<R>(here: bool, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
     LOCAL.with(|local| {
+        let recorder = if here { local.recorder.get() } else { std::ptr::null() };
         // SAFETY: null, or a recorder that the guard owns. The guard lets go of it in `enter` and
         // at the thread's exit only, neither of which can happen while `f` runs on this thread.
-        f(unsafe { local.recorder.get().as_ref() })
+        f(unsafe { recorder.as_ref() })
     })
 }
 
