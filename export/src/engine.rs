@@ -84,7 +84,14 @@ impl Engine {
 
     fn revive(&self) -> Option<Arc<Pipeline>> {
         // The parent's part is leaked: its locks may be held for ever.
-        std::mem::forget(self.running.swap(None));
+        let inherited = self.running.swap(None);
+        #[cfg(unix)]
+        if let Some(mut server) = inherited.as_ref().and_then(|i| i.server.try_lock().ok())
+            && let Some(server) = server.take()
+        {
+            server.abandon_in_child();
+        }
+        std::mem::forget(inherited);
         self.run(Some(std::process::id())).ok().map(|running| running.pipeline.clone())
     }
 

@@ -325,6 +325,12 @@ const FILE: &[Row] = &[
     },
     Row { path: "gzip", default: "false", meaning: "Closed files are compressed", ..LIVE },
     Row {
+        path: "fsync",
+        default: "false",
+        meaning: "A flush also waits until the disk has the data",
+        ..LIVE
+    },
+    Row {
         path: "per_process",
         default: "true",
         meaning: "A forked child writes `stem.<pid>.extension`; `false`: the same file",

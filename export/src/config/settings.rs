@@ -225,6 +225,8 @@ pub struct FileSink {
     pub keep_days: Option<u64>,
     /// Whether closed files are compressed.
     pub gzip: bool,
+    /// Whether a flush also waits until the disk has the data.
+    pub fsync: bool,
     /// Whether a forked child writes a file of its own.
     pub per_process: bool,
 }

@@ -20,7 +20,7 @@ pub struct Route {
     pub filter: Filter,
     /// Where they go.
     pub sink: Box<dyn Sink>,
-    /// Whether its last batch failed.
+    /// Whether its last batch failed or had a problem.
     failing: bool,
 }
 
@@ -145,11 +145,17 @@ impl Batch {
                     route.failing = true;
                     self.health.problem(route.sink.name(), &error.to_string(), lost);
                 }
-                Ok(()) if route.failing => {
-                    route.failing = false;
-                    self.health.solved(route.sink.name());
-                }
-                Ok(()) => {}
+                Ok(()) => match route.sink.problem() {
+                    Some(reason) => {
+                        route.failing = true;
+                        self.health.problem(route.sink.name(), &reason, 0);
+                    }
+                    None if route.failing => {
+                        route.failing = false;
+                        self.health.solved(route.sink.name());
+                    }
+                    None => {}
+                },
             }
         }
         let drained = self.pipeline.drained();

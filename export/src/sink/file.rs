@@ -6,11 +6,12 @@ use super::rotate::{RotateConfig, RotatingFile};
 use super::{Routed, Sink};
 use crate::config::FileSink;
 
-/// A file of JSON lines. Opened at its first batch, and again after an error.
+/// A file of JSON lines. Opened at its first batch; it opens itself again after an error.
 pub struct File {
     name: String,
     config: RotateConfig,
     file: Option<RotatingFile>,
+    fsync: bool,
     batch: Vec<u8>,
 }
 
@@ -19,6 +20,7 @@ impl File {
     pub fn new(config: &FileSink, child: Option<u32>) -> Self {
         let path = child.map_or_else(|| config.path.clone(), |pid| config.path_in_child(pid));
         let name = format!("file {}", path.display());
+        let fsync = config.fsync;
         let config = RotateConfig {
             path,
             rotate_bytes: config.rotate_bytes,
@@ -27,7 +29,7 @@ impl File {
             keep_days: config.keep_days,
             gzip: config.gzip,
         };
-        Self { name, config, file: None, batch: Vec::new() }
+        Self { name, config, file: None, fsync, batch: Vec::new() }
     }
 
     fn open(&mut self) -> io::Result<&mut RotatingFile> {
@@ -53,15 +55,19 @@ impl Sink for File {
         }
         let batch = std::mem::take(&mut self.batch);
         let written = self.open().and_then(|file| file.write_lines(&batch));
-        if written.is_err() {
-            self.file = None;
-        }
         self.batch = batch;
         self.batch.clear();
         written
     }
 
+    fn problem(&mut self) -> Option<String> {
+        self.file.as_mut().and_then(RotatingFile::take_problem)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), RotatingFile::sync)
+        match &mut self.file {
+            Some(file) if self.fsync => file.sync(),
+            _ => Ok(()),
+        }
     }
 }

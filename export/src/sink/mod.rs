@@ -33,7 +33,12 @@ pub trait Sink: Send {
     /// Whatever the destination says.
     fn commit(&mut self) -> io::Result<()>;
 
-    /// Makes what was handed over survive a crash of the machine.
+    /// What went wrong since the last call without losing a record.
+    fn problem(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Makes what was handed over survive a crash of the machine, where that was asked for.
     ///
     /// # Errors
     /// Whatever the destination says.
