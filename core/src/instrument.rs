@@ -97,6 +97,13 @@ pub struct Bound {
     resolved: PerPipeline<Arc<Series>>,
 }
 
+impl Clone for Bound {
+    fn clone(&self) -> Self {
+        let (instrument, labels) = (self.instrument.clone(), self.labels.clone());
+        Self { instrument, labels, resolved: PerPipeline::new() }
+    }
+}
+
 impl Bound {
     /// The instrument it belongs to.
     pub fn instrument(&self) -> &Instrument {

@@ -29,11 +29,13 @@ use crate::sink::{self, Filter, MemoryRecords};
 pub struct Options {
     /// How callers wait when a ring is full and the policy is to block.
     pub wait: Wait,
+    /// Runs before metrics are read, to ask observable instruments; on any thread.
+    pub observe: Option<fn()>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait: |wait| wait() }
+        Self { wait: |wait| wait(), observe: None }
     }
 }
 
@@ -104,6 +106,9 @@ impl Engine {
         }
         let pipeline_config = self.pipeline_config(&config, rules.clone(), &health);
         let pipeline = Pipeline::new(pipeline_config, self.hub.live().clone());
+        if let Some(observe) = self.options.observe {
+            pipeline.metrics().observe(Box::new(observe));
+        }
         let control = Arc::new(Control::default());
         let settings = drain::Settings {
             service: config.service.clone(),
@@ -231,6 +236,16 @@ impl Engine {
         let Some(running) = self.running() else { return Ledger::default() };
         running.control.sweep(&running.pipeline);
         running.pipeline.ledger()
+    }
+
+    /// Notes that `component` of the program or its binding fails, or with `None` that it works
+    /// again.
+    pub fn note(&self, component: &str, reason: Option<&str>) {
+        let Some(running) = self.running() else { return };
+        match reason {
+            Some(reason) => running.health.problem(component, reason, 0),
+            None => running.health.solved(component),
+        }
     }
 
     /// What is wrong, and what the engine uses.
