@@ -1,1 +1,60 @@
-//! To come.
+//! The native half of the Python package `coati`.
+
+mod awaitable;
+mod call_site;
+mod convert;
+mod current;
+mod early;
+mod engine;
+mod exception;
+mod exit;
+mod fields;
+mod gil;
+mod hub;
+mod json;
+mod logger;
+mod metrics;
+mod names;
+mod raw;
+mod registry;
+mod remote;
+mod scope;
+mod span;
+mod text;
+mod tracer;
+mod value;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    current::make(py)?;
+    raw::make::<awaitable::Ready>(py)?;
+    raw::make::<scope::Scope>(py)?;
+    module.add("context", raw::make::<scope::Context>(py)?)?;
+    module.add("Logger", raw::make::<logger::Logger>(py)?)?;
+    module.add("Tracer", raw::make::<tracer::Tracer>(py)?)?;
+    module.add("Span", raw::make::<span::Span>(py)?)?;
+    module.add("SpanContext", raw::make::<remote::Remote>(py)?)?;
+    module.add_function(wrap_pyfunction!(logger::get_logger, module)?)?;
+    module.add_function(wrap_pyfunction!(tracer::get_tracer, module)?)?;
+    module.add_function(wrap_pyfunction!(tracer::current_span, module)?)?;
+    metrics::add_to(module)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("ConfigError", py.get_type::<engine::ConfigError>())?;
+    module.add_class::<engine::Engine>()?;
+    module.add_function(wrap_pyfunction!(engine::init, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::configure, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::flush, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::ledger, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::health, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::memory_records, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::configuration, module)?)?;
+    module.add_function(wrap_pyfunction!(exit::_at_exit, module)?)?;
+    module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(exit::_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(exit::_flush_child, module)?)?;
+    Ok(())
+}

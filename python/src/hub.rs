@@ -1,0 +1,32 @@
+//! The process's one hub.
+
+use std::sync::{Arc, LazyLock};
+
+use coati_core::hub::Hub;
+
+static HUB: LazyLock<Arc<Hub>> = LazyLock::new(Hub::new);
+
+/// The hub of everything in this process.
+#[inline(always)]
+pub fn hub() -> &'static Arc<Hub> {
+    &HUB
+}
+
+/// What bounds fields that are gathered apart from a record.
+pub struct Bounds {
+    /// Bytes of one string.
+    pub string: usize,
+    /// Bytes of all fields.
+    pub record: usize,
+}
+
+/// The bounds in force, the defaults while nothing runs.
+pub fn bounds() -> Bounds {
+    match hub().pipeline() {
+        Some(pipeline) => Bounds { string: pipeline.max_string(), record: pipeline.max_record() },
+        None => {
+            let string = hub().live().limits().max_string as usize;
+            Bounds { string, record: string.max(1 << 16) }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Loggers.
+
+use std::ffi::{CStr, c_void};
+use std::sync::Arc;
+
+use coati_core::intern::Id;
+use coati_core::ledger::Signal;
+use coati_core::log::{LogHead, Threshold, encode_log, name_id};
+use coati_core::record::{Level, flags};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::ffi::PyObject;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::current::Current;
+use crate::exception::{self, Told};
+use crate::fields::{Call, Layer, Layers, Simple};
+use crate::hub::hub;
+use crate::raw::{self, Args, Class, Raw, Table};
+use crate::{call_site, convert, early, gil, names, text};
+
+/// A named source of log lines, perhaps with fields of its own.
+pub struct Logger {
+    name: Arc<str>,
+    id: Id,
+    threshold: Threshold,
+    bound: Option<Arc<Layer>>,
+}
+
+static CLASS: Class = Class::new();
+
+const LEVELS: [Level; 5] = Level::ALL;
+const DEBUG: u8 = Level::Debug as u8;
+const INFO: u8 = Level::Info as u8;
+const WARNING: u8 = Level::Warning as u8;
+const ERROR: u8 = Level::Error as u8;
+const CRITICAL: u8 = Level::Critical as u8;
+
+static METHODS: Table<[ffi::PyMethodDef; 11]> = Table([
+    raw::fast(c"debug", at::<DEBUG>, c"debug($self, message, /, **fields)\n--\n\nRecord a line at level debug."),
+    raw::fast(c"info", at::<INFO>, c"info($self, message, /, **fields)\n--\n\nRecord a line at level info."),
+    raw::fast(c"warning", at::<WARNING>, c"warning($self, message, /, **fields)\n--\n\nRecord a line at level warning."),
+    raw::fast(c"error", at::<ERROR>, c"error($self, message, /, **fields)\n--\n\nRecord a line at level error."),
+    raw::fast(c"critical", at::<CRITICAL>, c"critical($self, message, /, **fields)\n--\n\nRecord a line at level critical."),
+    raw::fast(c"exception", with_exception, c"exception($self, message, /, **fields)\n--\n\nRecord a line at level error with the exception being handled."),
+    raw::fast(c"log", log, c"log($self, level, message, /, **fields)\n--\n\nRecord a line at the level called `level`."),
+    raw::fast(c"bind", bind, c"bind($self, /, **fields)\n--\n\nA logger of the same name whose lines carry these fields too."),
+    raw::plain(c"is_enabled", is_enabled, ffi::METH_O, c"is_enabled($self, level, /)\n--\n\nWhether lines at the level called `level` are recorded now."),
+    raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
+    raw::END,
+]);
+
+static ATTRIBUTES: Table<[ffi::PyGetSetDef; 2]> =
+    Table([raw::getter(c"name", name, c"The name."), raw::NO_MORE]);
+
+impl Raw for Logger {
+    const NAME: &'static CStr = c"coati.Logger";
+    const DOC: &'static CStr = c"A named source of log lines, made by `coati.get_logger`.";
+
+    fn class() -> &'static Class {
+        &CLASS
+    }
+
+    fn slots() -> Vec<ffi::PyType_Slot> {
+        vec![
+            raw::slot(ffi::Py_tp_methods, METHODS.pointer()),
+            raw::slot(ffi::Py_tp_getset, ATTRIBUTES.pointer()),
+            raw::slot(ffi::Py_tp_repr, repr as *mut c_void),
+        ]
+    }
+}
+
+impl Logger {
+    fn new(name: &str, bound: Option<Arc<Layer>>) -> Self {
+        Self { name: name.into(), id: name_id(name), threshold: Threshold::default(), bound }
+    }
+
+    #[inline(always)]
+    fn admits(&self, level: Level) -> bool {
+        self.threshold.admits(hub(), &self.name, level)
+    }
+
+    /// A line whose level is below the threshold, or that comes before `init`.
+    #[cold]
+    #[inline(never)]
+    fn refused(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
+        if hub().is_on() {
+            hub().with(|recorder| {
+                if let Some(recorder) = recorder {
+                    recorder.count_filtered();
+                }
+            });
+        } else if level >= Level::Warning && early::applies() {
+            let args = Prepared::convert(py, args, skip, Handled::Named)?;
+            early::print(py, level, &self.name, self.bound.as_deref(), &args)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn record(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
+        if !self.admits(level) {
+            return self.refused(py, level, args, skip);
+        }
+        let message = args.positional(skip);
+        // SAFETY: a live argument.
+        if unsafe { ffi::PyUnicode_CheckExact(message) } != 0
+            // SAFETY: a `str` that lives over the call.
+            && let Some(message) = unsafe { text::utf8(message) }
+            && let Some(fields) = Simple::read(args)
+            && (args.names.is_null() || !names::of(args.names).exc_info)
+        {
+            let current = Current::get();
+            self.write(py, level, message, &current, Call::Simple(fields.all()), None);
+            return Ok(());
+        }
+        self.record_converted(py, level, args, skip, Handled::Named)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_converted(
+        &self,
+        py: Python<'_>,
+        level: Level,
+        args: &Args,
+        skip: usize,
+        handled: Handled,
+    ) -> PyResult<()> {
+        let prepared = Prepared::convert(py, args, skip, handled)?;
+        let current = Current::get();
+        let call = Call::Converted(&prepared.fields);
+        let exception = prepared.exception.as_ref();
+        self.write(py, level, &prepared.message, &current, call, exception);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn write(
+        &self,
+        py: Python<'_>,
+        level: Level,
+        message: &str,
+        current: &Current,
+        call: Call<'_>,
+        exception: Option<&Layer>,
+    ) {
+        let node = current.node();
+        let layers = Layers {
+            context: node.and_then(|node| node.fields()),
+            bound: self.bound.as_deref(),
+            call,
+            exception,
+        };
+        let hub = hub();
+        let call_site = if hub.live().call_sites() { call_site::of(py) } else { None };
+        let head = LogHead {
+            level,
+            logger: self.id,
+            flags: if layers.is_layered() { flags::LAYERED } else { 0 },
+            span: node.and_then(|node| node.ids()),
+            call_site,
+            message: message.as_bytes(),
+        };
+        hub.with(|recorder| {
+            let Some(recorder) = recorder else { return hub.lose(Signal::Logs) };
+            let limit = recorder.pipeline().live().limits().max_fields;
+            recorder.record(Signal::Logs, level, |encoder, ticks| {
+                encode_log(encoder, ticks, &head, |encoder| layers.encode(encoder, limit));
+            });
+        });
+    }
+}
+
+/// Which exception a line tells of.
+#[derive(Clone, Copy, PartialEq)]
+enum Handled {
+    /// The one in `exc_info`, if there is one.
+    Named,
+    /// That, or the one being handled.
+    Always,
+}
+
+/// The arguments of a call, converted.
+pub struct Prepared {
+    pub message: String,
+    pub fields: Layer,
+    pub exception: Option<Layer>,
+}
+
+impl Prepared {
+    fn convert(py: Python<'_>, args: &Args, skip: usize, handled: Handled) -> PyResult<Self> {
+        // SAFETY: a live argument.
+        let message = unsafe { Bound::from_borrowed_ptr(py, args.positional(skip)) };
+        let message = convert::convert_text(&message)?;
+        let mut exception = None;
+        let mut named = false;
+        let mut values = Vec::with_capacity(args.values().len());
+        for (index, &value) in args.values().iter().enumerate() {
+            // SAFETY: a live argument.
+            let value = unsafe { Bound::from_borrowed_ptr(py, value) };
+            // SAFETY: a name is a `str` that lives over the call.
+            let is_exc_info = unsafe { text::lossy(args.name(index)) } == "exc_info";
+            match is_exc_info.then(|| exception::named(&value)).flatten() {
+                Some(found) => {
+                    named = true;
+                    exception = found;
+                }
+                None => values.push((index, convert::convert(&value)?)),
+            }
+        }
+        if handled == Handled::Always && !named {
+            exception = exception::handled(py);
+        }
+        let told = exception.map(|exception| Told::of(&exception)).transpose()?;
+        let mut fields = Layer::default();
+        if !values.is_empty() {
+            let keys = names::of(args.names).keys();
+            for (index, value) in &values {
+                fields.push(|encoder| value.encode(encoder, keys[*index]));
+            }
+        }
+        Ok(Self { message, fields, exception: told.map(Told::layer) })
+    }
+}
+
+unsafe extern "C" fn at<const LEVEL: u8>(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    raw::method(|py| {
+        let args = Args::new(args, count, names);
+        let level = LEVELS[LEVEL as usize];
+        args.expect(level.name(), 1)?;
+        // SAFETY: a method of this class.
+        unsafe { raw::value::<Logger>(this) }.record(py, level, &args, 0)?;
+        Ok(raw::none())
+    })
+}
+
+unsafe extern "C" fn with_exception(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    raw::method(|py| {
+        let args = Args::new(args, count, names);
+        args.expect("exception", 1)?;
+        // SAFETY: a method of this class.
+        let logger = unsafe { raw::value::<Logger>(this) };
+        if logger.admits(Level::Error) {
+            logger.record_converted(py, Level::Error, &args, 0, Handled::Always)?;
+        } else {
+            logger.refused(py, Level::Error, &args, 0)?;
+        }
+        Ok(raw::none())
+    })
+}
+
+unsafe extern "C" fn log(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    raw::method(|py| {
+        let args = Args::new(args, count, names);
+        args.expect("log", 2)?;
+        let level = level(py, args.positional(0))?;
+        // SAFETY: a method of this class.
+        unsafe { raw::value::<Logger>(this) }.record(py, level, &args, 1)?;
+        Ok(raw::none())
+    })
+}
+
+unsafe extern "C" fn bind(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    raw::method(|py| {
+        let args = Args::new(args, count, names);
+        args.expect("bind", 0)?;
+        // SAFETY: a method of this class.
+        let logger = unsafe { raw::value::<Logger>(this) };
+        let fields = Layer::convert(py, &args)?;
+        let fields = match &logger.bound {
+            Some(below) => fields.over(below),
+            None => fields,
+        };
+        Ok(raw::new(Logger::new(&logger.name, Some(Arc::new(fields)))))
+    })
+}
+
+unsafe extern "C" fn is_enabled(this: *mut PyObject, of: *mut PyObject) -> *mut PyObject {
+    raw::method(|py| {
+        let level = level(py, of)?;
+        // SAFETY: a method of this class.
+        let enabled = unsafe { raw::value::<Logger>(this) }.admits(level);
+        Ok(pyo3::types::PyBool::new(py, enabled).to_owned().into_ptr().cast())
+    })
+}
+
+/// A logger is found again by its name; bound fields stay behind.
+unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    raw::method(|py| {
+        let get = py.import("coati")?.getattr("get_logger")?;
+        // SAFETY: a method of this class.
+        let name = &*unsafe { raw::value::<Logger>(this) }.name;
+        Ok((get, (name,)).into_pyobject(py)?.into_ptr())
+    })
+}
+
+unsafe extern "C" fn name(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: an attribute of this class.
+    text::string(&unsafe { raw::value::<Logger>(this) }.name)
+}
+
+unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a method of this class.
+    text::string(&format!("<coati.Logger {:?}>", unsafe { raw::value::<Logger>(this) }.name))
+}
+
+/// The level that a caller names.
+fn level(py: Python<'_>, object: *mut PyObject) -> PyResult<Level> {
+    // SAFETY: a live argument.
+    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+    let Ok(string) = object.cast::<PyString>() else {
+        let found = object.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("level must be a str, not {found}")));
+    };
+    let name = string.to_string_lossy();
+    Level::from_name(&name).ok_or_else(|| {
+        let accepted = Level::ALL.map(Level::name).join(", ");
+        PyValueError::new_err(format!("unknown level {name:?}; accepted: {accepted}"))
+    })
+}
+
+static LOGGERS: gil::Guarded<Option<Py<PyDict>>> = gil::Guarded::new(None);
+
+/// The logger called `name`, the same one each time.
+#[pyfunction]
+#[pyo3(signature = (name="", /))]
+pub fn get_logger<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    crate::registry::named(py, &LOGGERS, name, || raw::new(Logger::new(name, None)))
+}

@@ -1,0 +1,169 @@
+//! From the labels of a call to their series, by identity or content of the objects passed.
+
+use std::sync::Arc;
+
+use coati_core::metrics::{Series, Shard};
+use pyo3::ffi;
+use pyo3::ffi::PyObject;
+
+use crate::hub::hub;
+use crate::raw::Args;
+use crate::text;
+
+const SLOTS: usize = 256;
+/// Calls with more labels are not cached.
+const MOST: usize = 8;
+
+/// What one call's labels led to. Holds references to them, so that an address it knows cannot
+/// have been given to another object.
+struct Entry {
+    names: *mut PyObject,
+    values: [*mut PyObject; MOST],
+    len: usize,
+    pipeline: u64,
+    series: Arc<Series>,
+}
+
+/// An instrument's recent labels.
+#[derive(Default)]
+pub struct Cache(Vec<Option<Box<Entry>>>);
+
+// SAFETY: touched under the interpreter's lock only.
+unsafe impl Send for Cache {}
+
+/// Where a call's labels stand in a cache; `None` where they cannot be cached.
+#[inline(always)]
+pub fn place(args: &Args) -> Option<usize> {
+    let values = args.values();
+    if values.len() > MOST {
+        return None;
+    }
+    let mut hash = args.names as u64;
+    for &object in values {
+        // SAFETY: a live argument.
+        hash = mix(hash, unsafe { content(object) }?);
+    }
+    Some((hash ^ hash >> 32) as usize % SLOTS)
+}
+
+#[inline(always)]
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A word that is the same for equal values of the same type; `None` for types that may run foreign
+/// code or change.
+///
+/// # Safety
+/// `object` is a live object.
+#[inline(always)]
+unsafe fn content(object: *mut PyObject) -> Option<u64> {
+    // SAFETY: by the caller's promise; each branch has checked the type.
+    unsafe {
+        let kind = ffi::Py_TYPE(object);
+        if kind == &raw mut ffi::PyUnicode_Type {
+            let known = (*object.cast::<ffi::PyASCIIObject>()).hash;
+            return Some(if known == -1 { ffi::PyObject_Hash(object) } else { known } as u64);
+        }
+        if kind == &raw mut ffi::PyLong_Type {
+            let mut overflow = 0;
+            let value = ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow);
+            return (overflow == 0).then_some(value as u64);
+        }
+        if kind == &raw mut ffi::PyFloat_Type {
+            return Some(ffi::PyFloat_AS_DOUBLE(object).to_bits());
+        }
+        (kind == &raw mut ffi::PyBool_Type || object == ffi::Py_None()).then_some(object as u64)
+    }
+}
+
+/// Whether both are the same value of the same type. Both have passed [`content`].
+///
+/// # Safety
+/// Live objects.
+#[inline(always)]
+unsafe fn same(a: *mut PyObject, b: *mut PyObject) -> bool {
+    // SAFETY: by the caller's promise.
+    a == b || unsafe { equal(a, b) }
+}
+
+/// # Safety
+/// As [`same`].
+#[inline(never)]
+unsafe fn equal(a: *mut PyObject, b: *mut PyObject) -> bool {
+    // SAFETY: by the caller's promise; the types are the same and checked.
+    unsafe {
+        let kind = ffi::Py_TYPE(a);
+        if kind != ffi::Py_TYPE(b) {
+            return false;
+        }
+        if kind == &raw mut ffi::PyUnicode_Type {
+            return text::utf8(a).zip(text::utf8(b)).is_some_and(|(a, b)| a == b);
+        }
+        (kind == &raw mut ffi::PyLong_Type || kind == &raw mut ffi::PyFloat_Type)
+            && content(a) == content(b)
+    }
+}
+
+impl Cache {
+    /// Calls `f` with the series and this thread's cells; `false` where it is not known.
+    #[inline(always)]
+    pub fn with(&self, place: usize, args: &Args, f: impl FnOnce(&Series, &Shard)) -> bool {
+        let Some(Some(entry)) = self.0.get(place) else { return false };
+        let values = args.values();
+        let known = entry.names == args.names
+            && entry.len == values.len()
+            // SAFETY: live objects: arguments, and those the entry holds.
+            && values.iter().zip(&entry.values).all(|(&a, &b)| unsafe { same(a, b) });
+        known
+            && hub().with(|recorder| match recorder {
+                Some(recorder) if hub().key() == entry.pipeline => {
+                    f(&entry.series, recorder.shard());
+                    true
+                }
+                _ => false,
+            })
+    }
+
+    /// Keeps what a call's labels led to; what was there before is given back.
+    pub fn keep(&mut self, place: usize, args: &Args, series: Arc<Series>) -> Option<Released> {
+        if self.0.is_empty() {
+            self.0.resize_with(SLOTS, || None);
+        }
+        let values = args.values();
+        let mut entry = Entry {
+            names: args.names,
+            values: [std::ptr::null_mut(); MOST],
+            len: values.len(),
+            pipeline: hub().key(),
+            series,
+        };
+        entry.values[..values.len()].copy_from_slice(values);
+        // SAFETY: live arguments.
+        unsafe {
+            ffi::Py_INCREF(entry.names);
+            values.iter().for_each(|&value| ffi::Py_INCREF(value));
+        }
+        self.0[place].replace(Box::new(entry)).map(Released)
+    }
+}
+
+/// An entry that has left its cache; dropped where other code may run.
+pub struct Released(Box<Entry>);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        let entry = &self.0;
+        // SAFETY: the entry's references.
+        unsafe {
+            ffi::Py_DECREF(entry.names);
+            entry.values[..entry.len].iter().for_each(|&value| ffi::Py_DECREF(value));
+        }
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.0.drain(..).flatten().for_each(|entry| drop(Released(entry)));
+    }
+}

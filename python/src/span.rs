@@ -1,0 +1,191 @@
+//! Spans.
+
+mod events;
+mod methods;
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_int, c_void};
+
+use coati_core::span::{Span as Core, Status};
+use pyo3::exceptions::{PyBaseException, PyGeneratorExit};
+use pyo3::ffi;
+use pyo3::ffi::PyObject;
+use pyo3::prelude::*;
+
+use crate::current::{Current, Entry, Node};
+use crate::exception::Told;
+use crate::gil::Guarded;
+use crate::hub::hub;
+use crate::raw::{self, Class, Raw};
+
+pub use events::{add_event, record};
+pub use methods::{link, set_all, timestamp};
+
+/// A span in Python's hands, and what is current while it is entered.
+pub struct Span {
+    node: Node,
+    /// What is being recorded; afterwards a span that passes the ids on.
+    core: Guarded<Core>,
+    entry: Guarded<Option<Entry>>,
+    /// How often it has been entered and not left.
+    depth: Cell<u32>,
+}
+
+// SAFETY: touched under the interpreter's lock only.
+unsafe impl Send for Span {}
+
+static CLASS: Class = Class::new();
+
+impl Raw for Span {
+    const NAME: &'static CStr = c"coati.Span";
+    const DOC: &'static CStr =
+        c"A unit of work, made by a tracer. Current inside a `with` statement, which ends it.";
+
+    fn class() -> &'static Class {
+        &CLASS
+    }
+
+    fn slots() -> Vec<ffi::PyType_Slot> {
+        vec![
+            raw::slot(ffi::Py_tp_methods, methods::METHODS.pointer()),
+            raw::slot(ffi::Py_tp_getset, methods::ATTRIBUTES.pointer()),
+            raw::slot(ffi::Py_tp_repr, methods::repr as *mut c_void),
+        ]
+    }
+
+    unsafe fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> c_int) -> c_int {
+        match visit(self.node.left()) {
+            0 => match self.entry.borrow().as_deref() {
+                Some(Some(entry)) => entry.traverse(visit),
+                _ => 0,
+            },
+            stop => stop,
+        }
+    }
+
+    fn clear(&self) {
+        self.node.forget_left();
+        drop(self.take_entry());
+    }
+
+    unsafe fn finalize(this: *mut PyObject) {
+        // SAFETY: an instance.
+        let span = unsafe { raw::value::<Self>(this) };
+        let mut core = span.take_core();
+        if core.is_recording() {
+            core.abandon();
+            core.end(hub(), None);
+        }
+    }
+}
+
+impl Span {
+    /// The object of a span that has just been started.
+    #[inline(always)]
+    pub fn object(core: Core, parent: Option<&Node>) -> *mut PyObject {
+        let tracestate = parent.and_then(|parent| parent.tracestate.clone());
+        let node = Node::new(*core.context(), tracestate);
+        let (core, entry) = (Guarded::new(core), Guarded::new(None));
+        raw::new(Self { node, core, entry, depth: Cell::new(0) })
+    }
+
+    /// What is current while it is entered.
+    #[inline(always)]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Calls `f` with what is being recorded; `f` runs no foreign code.
+    #[inline(always)]
+    pub fn with_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        self.core.borrow().map(|mut core| f(&mut core))
+    }
+
+    /// Whether what is set on it will be kept.
+    #[inline(always)]
+    pub fn is_recording(&self) -> bool {
+        self.with_core(|core| core.is_recording()).unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn take_core(&self) -> Core {
+        let passing = Core::passing(self.node.context);
+        match self.core.borrow() {
+            Some(mut core) => std::mem::replace(&mut *core, passing),
+            None => passing,
+        }
+    }
+
+    #[inline(always)]
+    fn take_entry(&self) -> Option<Entry> {
+        self.entry.borrow().and_then(|mut entry| entry.take())
+    }
+
+    /// Ends it.
+    #[inline(always)]
+    pub fn end(&self, end_time: Option<u64>) {
+        // Taken out first: the recorder may let go of the interpreter's lock to wait for room.
+        let mut core = self.take_core();
+        if core.is_recording() {
+            core.end(hub(), end_time);
+        }
+    }
+
+    /// Notes an exception that leaves it.
+    #[cold]
+    pub fn fail(&self, exception: &Bound<'_, PyBaseException>) -> PyResult<()> {
+        if !self.is_recording() || exception.is_instance_of::<PyGeneratorExit>() {
+            return Ok(());
+        }
+        let told = Told::of(exception)?;
+        let description = match told.message.is_empty() {
+            true => told.kind.clone(),
+            false => format!("{}: {}", told.kind, told.message),
+        };
+        self.with_core(|core| core.set_status(Status::Error, &description));
+        record(self, told, &[]);
+        Ok(())
+    }
+}
+
+/// Makes the span current.
+///
+/// # Safety
+/// `this` is a [`Span`].
+#[inline(always)]
+pub unsafe fn enter(this: *mut PyObject) {
+    // SAFETY: by the caller's promise.
+    let span = unsafe { raw::value::<Span>(this) };
+    let depth = span.depth.get();
+    span.depth.set(depth + 1);
+    if depth > 0 {
+        return;
+    }
+    let current = Current::get();
+    if let Some(fields) = current.node().and_then(|node| node.fields.get()) {
+        let _ = span.node.fields.set(fields.clone());
+    }
+    let entry = Entry::enter(this, current);
+    if let Some(mut place) = span.entry.borrow() {
+        *place = entry;
+    }
+}
+
+/// Makes current what was so before.
+///
+/// # Safety
+/// `this` is a [`Span`].
+#[inline(always)]
+pub unsafe fn leave(this: *mut PyObject) -> bool {
+    // SAFETY: by the caller's promise.
+    let span = unsafe { raw::value::<Span>(this) };
+    let depth = span.depth.get();
+    span.depth.set(depth.saturating_sub(1));
+    if depth > 1 {
+        return false;
+    }
+    if let Some(entry) = span.take_entry() {
+        entry.leave(this);
+    }
+    true
+}

@@ -1,0 +1,43 @@
+//! Events on spans.
+
+use coati_core::log::encode_fields;
+use coati_core::record::value::{Key, Value};
+
+use super::Span;
+use crate::exception::Told;
+use crate::fields::{Call, Layer};
+
+/// Adds an event with the attributes of a call.
+pub fn add_event(span: &Span, name: &str, time: Option<u64>, attributes: &Call<'_>) {
+    span.with_core(|core| {
+        if let Some(body) = core.body() {
+            body.add_event(name, time, |encoder, limit| match attributes {
+                Call::Simple(fields) => encode_fields(encoder, fields, limit),
+                Call::Converted(layer) => layer.encode(encoder, limit),
+            });
+        }
+    });
+}
+
+/// Adds the event of an exception.
+pub fn record(span: &Span, told: Told, more: &[&Layer]) {
+    let told = told.event();
+    let layer = more.iter().fold(told, |below, layer| layer.over(&below));
+    add_event(span, "exception", None, &Call::Converted(&layer));
+}
+
+impl Told {
+    /// The attributes of an event: ordinary keys, unlike those of a log line.
+    fn event(self) -> Layer {
+        let Self { kind, message, stacktrace } = self;
+        let mut layer = Layer::default();
+        for (key, value) in [
+            ("exception.type", kind),
+            ("exception.message", message),
+            ("exception.stacktrace", stacktrace),
+        ] {
+            layer.push(|encoder| encoder.field((Key::new(key), Value::Str(&value))));
+        }
+        layer
+    }
+}
