@@ -184,6 +184,11 @@ impl<'a> Fields<'a> {
     pub fn left(&self) -> u32 {
         self.left
     }
+
+    /// Bytes behind the last field taken.
+    pub fn bytes_left(&self) -> usize {
+        self.bytes.0.len()
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
