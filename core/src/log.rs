@@ -9,7 +9,7 @@ use crate::ledger::Signal;
 use crate::live::NEVER;
 use crate::record::value::Field;
 use crate::record::write::{Encoder, cut};
-use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, VERSION, flags};
+use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, halves};
 
 /// A logger's threshold, cached until the levels change.
 #[derive(Debug, Default)]
@@ -67,38 +67,30 @@ pub fn encode_log(
     let message = cut(head.message, encoder.max_string());
     let optional = u8::from(head.span.is_some()) * flags::IN_SPAN
         + u8::from(head.call_site.is_some()) * flags::CALL_SITE;
-    let mut fixed = LogFixed {
-        header: Header {
-            size: 0,
-            kind: Kind::Log as u8,
-            version: VERSION,
-            level: head.level as u8,
-            flags: head.flags | optional,
-            ticks,
-        },
-        logger: head.logger.0,
-        message_len: message.len() as u32,
-        message_cut: (head.message.len() - message.len()) as u64,
-        fields: 0,
-        dropped_fields: 0,
-    };
     let begin = encoder.len();
-    let whole = encoder.fixed(&fixed)
-        && head.span.is_none_or(|ids| encoder.fixed(&ids))
+    // The words of `LogFixed`.
+    let whole = encoder.words([
+        Header::word(Kind::Log, head.level, head.flags | optional),
+        ticks,
+        halves(head.logger.0, message.len() as u32),
+        (head.message.len() - message.len()) as u64,
+        0,
+    ]) && head.span.is_none_or(|ids| encoder.fixed(&ids))
         && head.call_site.is_none_or(|site| encoder.fixed(&site))
         && encoder.text(message);
     if !whole {
         return encoder.truncate(begin);
     }
-    (fixed.fields, fixed.dropped_fields) = fields(encoder);
-    encoder.patch(begin, &fixed);
+    let (written, left_out) = fields(encoder);
+    let counts = begin + std::mem::offset_of!(LogFixed, fields);
+    encoder.patch(counts, &halves(written, left_out));
 }
 
 /// Writes `fields`, at most `limit` of them; how many were written and how many left out.
 #[inline(always)]
 pub fn encode_fields(encoder: &mut Encoder<'_>, fields: &[Field<'_>], limit: u32) -> (u32, u32) {
     let admitted = &fields[..fields.len().min(limit as usize)];
-    let written = admitted.iter().filter(|&&field| encoder.field(field)).count();
+    let written = admitted.iter().filter(|field| encoder.field_at(field)).count();
     (written as u32, (fields.len() - written) as u32)
 }
 

@@ -125,6 +125,20 @@ pub struct Header {
     pub ticks: u64,
 }
 
+impl Header {
+    /// The first word of a record whose size is not known yet.
+    #[inline(always)]
+    pub const fn word(kind: Kind, level: Level, flags: u8) -> u64 {
+        (kind as u64) << 32 | (VERSION as u64) << 40 | (level as u64) << 48 | (flags as u64) << 56
+    }
+}
+
+/// Two halves of a word, the first one in the low end.
+#[inline(always)]
+pub(crate) const fn halves(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
 /// Fixed part of a log line. Its order in the record: this, ids if in a span, call site if any,
 /// message, fields.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]

@@ -118,6 +118,21 @@ impl<'a> Encoder<'a> {
         true
     }
 
+    /// Writes a fixed part given as words; `false` and counted when there is no room. A header put
+    /// together byte by byte on the stack and copied in one piece would wait for the bytes to
+    /// leave the store buffer.
+    #[inline(always)]
+    pub fn words<const N: usize>(&mut self, words: [u64; N]) -> bool {
+        if !self.fits(N * 8) {
+            return false;
+        }
+        for word in words {
+            // SAFETY: the room is checked.
+            unsafe { self.word_unchecked(word) };
+        }
+        true
+    }
+
     /// Writes text without a field word, padded; its length stands in a fixed part.
     #[inline(always)]
     pub fn text(&mut self, text: &[u8]) -> bool {
@@ -286,8 +301,14 @@ impl<'a> Encoder<'a> {
 
     /// Writes one field.
     #[inline(always)]
-    pub fn field(&mut self, (key, value): Field<'_>) -> bool {
-        match value {
+    pub fn field(&mut self, field: Field<'_>) -> bool {
+        self.field_at(&field)
+    }
+
+    /// Writes one field from where it stands.
+    #[inline(always)]
+    pub fn field_at(&mut self, &(key, ref value): &Field<'_>) -> bool {
+        match *value {
             Value::I64(v) => self.word_field(key, Tag::I64, v as u64),
             Value::U64(v) => self.word_field(key, Tag::U64, v),
             Value::F64(v) => self.word_field(key, Tag::F64, v.to_bits()),
