@@ -85,17 +85,29 @@ unsafe extern "C" fn next(this: *mut PyObject) -> *mut PyObject {
     unsafe {
         let taken = raw::value::<Ready>(this).take();
         if !taken.is_null() && taken != ffi::Py_None() {
-            let stop = ffi::PyObject_CallFunctionObjArgs(
-                ffi::PyExc_StopIteration,
-                taken,
-                std::ptr::null_mut::<PyObject>(),
-            );
-            if !stop.is_null() {
-                ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
-                ffi::Py_DECREF(stop);
-            }
+            stop(taken);
         }
         ffi::Py_XDECREF(taken);
     }
     std::ptr::null_mut()
+}
+
+/// Sets the `StopIteration` that returns `value`.
+///
+/// # Safety
+/// `value` is a live object.
+pub unsafe fn stop(value: *mut PyObject) {
+    // SAFETY: by the caller's promise. The instance is made here, as a tuple or an exception given
+    // as the value would be taken for its arguments.
+    unsafe {
+        let stop = ffi::PyObject_CallFunctionObjArgs(
+            ffi::PyExc_StopIteration,
+            value,
+            std::ptr::null_mut::<PyObject>(),
+        );
+        if !stop.is_null() {
+            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
+            ffi::Py_DECREF(stop);
+        }
+    }
 }

@@ -172,12 +172,28 @@ impl Entry {
                 }
                 return;
             }
-            let passed = !self.before.is_null()
-                && node(self.before).is_some_and(|before| !before.left.get().is_null());
-            if passed || ffi::PyContextVar_Reset(variable(), self.token) != 0 {
+        }
+        self.restore();
+    }
+
+    /// Makes current what was so before, whatever is current now.
+    #[inline(always)]
+    pub fn restore(self) {
+        // SAFETY: live objects, held by the entry.
+        unsafe {
+            if self.is_before_left() || ffi::PyContextVar_Reset(variable(), self.token) != 0 {
                 self.leave_otherwise();
             }
         }
+    }
+
+    /// # Safety
+    /// The entry holds live objects.
+    #[inline(always)]
+    unsafe fn is_before_left(&self) -> bool {
+        // SAFETY: by the caller's promise.
+        !self.before.is_null()
+            && unsafe { node(self.before) }.is_some_and(|before| !before.left.get().is_null())
     }
 
     /// Without the token: it is of another context, or what was before has been left meanwhile.

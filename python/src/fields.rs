@@ -151,6 +151,11 @@ impl Layer {
         both
     }
 
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count + self.dropped == 0
+    }
+
     /// The fields.
     pub fn fields(&self) -> Fields<'_> {
         Fields::over(self.words.bytes(), self.count)

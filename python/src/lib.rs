@@ -7,6 +7,7 @@ mod current;
 mod early;
 mod engine;
 mod exception;
+mod executor;
 mod exit;
 mod fields;
 mod gil;
@@ -15,16 +16,25 @@ mod json;
 mod logger;
 mod metrics;
 mod names;
+mod propagate;
 mod raw;
 mod registry;
 mod remote;
 mod scope;
 mod span;
 mod text;
+mod trace;
 mod tracer;
 mod value;
 
 use pyo3::prelude::*;
+
+static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 4]> = raw::Table([
+    raw::fast(c"trace", trace::trace, c"trace(function_or_name=None, /, **attributes)\n--\n\nDecorate a function: a span around each call."),
+    raw::fast(c"inject", propagate::inject, c"inject(headers, context=None)\n--\n\nPut the current trace into headers."),
+    raw::plain(c"extract", propagate::extract, pyo3::ffi::METH_O, c"extract(headers, /)\n--\n\nThe context that headers carry."),
+    raw::END,
+]);
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -41,6 +51,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tracer::get_tracer, module)?)?;
     module.add_function(wrap_pyfunction!(tracer::current_span, module)?)?;
     metrics::add_to(module)?;
+    executor::make(py)?;
+    trace::make(py)?;
+    module.add_class::<executor::Executor>()?;
+    module.add_function(wrap_pyfunction!(executor::wrap_executor, module)?)?;
+    raw::add_functions(module, FUNCTIONS.pointer())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ConfigError", py.get_type::<engine::ConfigError>())?;
     module.add_class::<engine::Engine>()?;

@@ -335,6 +335,13 @@ pub const fn plain(
 /// The end of a method table.
 pub const END: ffi::PyMethodDef = ffi::PyMethodDef::zeroed();
 
+/// Adds a table of functions to a module.
+pub fn add_functions(module: &Bound<'_, PyModule>, functions: *mut c_void) -> PyResult<()> {
+    // SAFETY: a static table that ends in an empty entry.
+    let added = unsafe { ffi::PyModule_AddFunctions(module.as_ptr(), functions.cast()) };
+    if added == 0 { Ok(()) } else { Err(PyErr::fetch(module.py())) }
+}
+
 /// An attribute that is computed.
 pub const fn getter(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> ffi::PyGetSetDef {
     ffi::PyGetSetDef {

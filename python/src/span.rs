@@ -70,12 +70,7 @@ impl Raw for Span {
 
     unsafe fn finalize(this: *mut PyObject) {
         // SAFETY: an instance.
-        let span = unsafe { raw::value::<Self>(this) };
-        let mut core = span.take_core();
-        if core.is_recording() {
-            core.abandon();
-            core.end(hub(), None);
-        }
+        unsafe { raw::value::<Self>(this) }.abandon();
     }
 }
 
@@ -128,6 +123,15 @@ impl Span {
         let mut core = self.take_core();
         if core.is_recording() {
             core.end(hub(), end_time);
+        }
+    }
+
+    /// Ends it for whoever has lost it.
+    pub fn abandon(&self) {
+        let mut core = self.take_core();
+        if core.is_recording() {
+            core.abandon();
+            core.end(hub(), None);
         }
     }
 

@@ -36,6 +36,10 @@ from coati._native import (
     observable_gauge,
     observable_up_down_counter,
     shutdown,
+    extract,
+    inject,
+    trace,
+    wrap_executor,
     up_down_counter,
 )
 
@@ -75,5 +79,9 @@ __all__ = [
     "observable_gauge",
     "observable_up_down_counter",
     "shutdown",
+    "extract",
+    "inject",
+    "trace",
+    "wrap_executor",
     "up_down_counter",
 ]

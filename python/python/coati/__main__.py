@@ -1,0 +1,7 @@
+"""``python -m coati``."""
+
+import sys
+
+from coati.cli import main
+
+sys.exit(main())
