@@ -67,8 +67,10 @@ deny: ## Licences and sources of dependencies (needs cargo-deny)
 
 .PHONY: bench
 bench: ## Costs per call of the core, the drain and the Python package
-	cargo run --release -p coati-core --example record_cost
-	cargo run --release -p coati-core --example metrics_cost
+	cargo build --release -p coati-benches
+	for bench in record metrics scrape throughput; do \
+		echo "== $$bench"; target/release/$$bench || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## Remove what was built

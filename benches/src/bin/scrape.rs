@@ -1,7 +1,6 @@
-//! What a scrape costs: snapshot and text, the least and the median of rounds.
-//!
-//! `cargo run --release -p coati-export --example prometheus_cost`
+//! Microseconds per scrape: snapshot, then text.
 
+use coati_benches::min_and_median;
 use coati_core::metrics::{Descriptor, Kind, LabelValue, Store, StoreConfig};
 use coati_export::prometheus::encode;
 use std::sync::Arc;
@@ -29,6 +28,10 @@ fn filled(kind: Kind, metrics: usize, series: usize) -> Arc<Store> {
     store
 }
 
+fn micros(since: Instant) -> f64 {
+    since.elapsed().as_nanos() as f64 / 1e3
+}
+
 fn main() {
     let rows = [("10,000 counters", Kind::Counter, 10), ("1,000 histograms", Kind::Histogram, 1)];
     for (name, kind, metrics) in rows {
@@ -39,13 +42,20 @@ fn main() {
             out.clear();
             let start = Instant::now();
             let snapshot = store.snapshot();
-            times[0].push(start.elapsed());
+            times[0].push(micros(start));
             let start = Instant::now();
             encode(&snapshot, &mut out);
-            times[1].push(start.elapsed());
+            times[1].push(micros(start));
         }
-        times.iter_mut().for_each(|times| times.sort());
-        let [snapshot, text] = times.map(|times| (times[0], times[50]));
-        println!("{name}: snapshot {snapshot:?}, text {text:?}, {} bytes", out.len());
+        let [snapshot, text] = times.map(min_and_median);
+        println!(
+            "{name:<24} snapshot min {:6.0} µs median {:6.0} µs, text min {:6.0} µs median {:6.0} µs, \
+             {} bytes",
+            snapshot.0,
+            snapshot.1,
+            text.0,
+            text.1,
+            out.len()
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use coati_benches::min_and_median;
 use coati_core::hub::Hub;
 use coati_core::key;
 use coati_core::log::Logger;
@@ -31,7 +32,7 @@ fn main() {
         }
     };
     let mut report = |name: &str, call: &dyn Fn(u32)| {
-        let mut costs: Vec<f64> = (0..ROUNDS)
+        let costs: Vec<f64> = (0..ROUNDS)
             .map(|_| {
                 let start = Instant::now();
                 (0..CALLS).for_each(call);
@@ -40,8 +41,8 @@ fn main() {
                 cost
             })
             .collect();
-        costs.sort_by(f64::total_cmp);
-        println!("{name:32} min {:7.2} ns  median {:7.2} ns", costs[0], costs[ROUNDS / 2]);
+        let (min, median) = min_and_median(costs);
+        println!("{name:32} min {min:7.2} ns  median {median:7.2} ns");
     };
     report("clock", &|_| {
         std::hint::black_box(coati_core::clock::now());
