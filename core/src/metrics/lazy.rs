@@ -37,7 +37,7 @@ impl<T> Lazy<T> {
             std::ptr::null_mut(),
             made,
             order!(Release, "metrics_page_make"),
-            Ordering::Acquire,
+            order!(Acquire, "metrics_page_lost"),
         ) {
             Ok(_) => made,
             Err(other) => {

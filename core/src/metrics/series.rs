@@ -8,8 +8,8 @@ use super::read::Totals;
 use super::registry::Registry;
 use super::shard::{NO_HISTOGRAM, NO_NUMBER, Shard};
 use super::windows::Windows;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, own};
 use std::sync::Arc;
 
 /// What all series of an instrument share.
@@ -277,11 +277,12 @@ impl Series {
         f64::from_bits(self.shared.float.load(Ordering::Relaxed))
     }
 
+    /// For the reader that holds the registry's read lock, the only one to change stamps.
     pub(super) fn stamp(&self) -> u64 {
-        self.stamp.load(Ordering::Relaxed)
+        own(&self.stamp)
     }
 
-    /// For the reader that holds the registry's read lock, the only one to change stamps.
+    /// For the same reader.
     pub(super) fn set_stamp(&self, stamp: u64) {
         self.stamp.store(stamp, Ordering::Relaxed);
     }

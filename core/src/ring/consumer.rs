@@ -1,8 +1,7 @@
 //! The reading end.
 
 use super::{FILLER, Storage};
-use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, order};
+use crate::sync::{Arc, order, own};
 
 /// The only reader of a ring. Reading and releasing are two steps: a record's bytes stay where
 /// they are until what was made of them has left the process.
@@ -18,8 +17,7 @@ pub struct Consumer {
 impl Consumer {
     /// The consumer of `storage`, which never had one.
     pub fn new(storage: Arc<Storage>) -> Self {
-        // Relaxed: nobody else ever stores the head.
-        let head = storage.head().load(Ordering::Relaxed);
+        let head = own(storage.head());
         Self { storage, read: head, released: head }
     }
 

@@ -2,8 +2,7 @@
 
 use super::place::{Place, Positions};
 use super::{FILLER, Storage};
-use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, order};
+use crate::sync::{Arc, order, own};
 
 /// The only writer of a ring.
 #[derive(Debug)]
@@ -32,8 +31,8 @@ pub enum NoRoom {
 impl Producer {
     /// The producer of `storage`, which has none now. `spare` bytes are kept for severe records.
     pub fn new(storage: Arc<Storage>, spare: u64) -> Self {
-        // Relaxed: whoever hands over a recycled ring synchronises (the registry's lock).
-        let tail = storage.tail().load(Ordering::Relaxed);
+        // Whoever hands over a recycled ring synchronises (SYNC POINT C and the registry's lock).
+        let tail = own(storage.tail());
         let mut producer = Self { storage, tail, head: 0, open_until: tail, spare };
         producer.look();
         producer
