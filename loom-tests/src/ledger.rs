@@ -24,7 +24,7 @@ fn check(before: &Account, now: &Account) {
 fn ledger_never_settles_more_than_was_recorded() {
     static BETWEEN: Witness = Witness::new();
     static SETTLED: Witness = Witness::new();
-    explore(140_000, None, || {
+    explore(70_000, None, || {
         let registry = Arc::new(registry(32, 1));
         let books = Arc::new(Counts::default());
         let (channel, mut producer) = registry.attach().unwrap();
@@ -52,7 +52,7 @@ fn ledger_never_settles_more_than_was_recorded() {
 #[test]
 fn ledger_counts_losses_of_threads_without_a_ring() {
     static SOME: Witness = Witness::new();
-    explore(2800, None, || {
+    explore(1400, None, || {
         let books = Arc::new(Counts::default());
         let threads = [(); 2].map(|()| {
             let books = books.clone();

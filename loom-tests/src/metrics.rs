@@ -37,7 +37,7 @@ const PLENTY: usize = 1 << 20;
 fn metrics_page_is_seen_whole() {
     static NONE: Witness = Witness::new();
     static ONE: Witness = Witness::new();
-    explore(50, None, || {
+    explore(25, None, || {
         let store = store(PLENTY);
         let series = counter(&store);
         let shard = store.acquire_shard();
@@ -62,7 +62,7 @@ fn metrics_page_is_seen_whole() {
 fn metrics_survive_thread_exit_under_a_reader() {
     static SHARED: Witness = Witness::new();
     static PARTLY: Witness = Witness::new();
-    explore(33_000, Some(4), || {
+    explore(17_000, Some(4), || {
         let store = store(PLENTY);
         let series = counter(&store);
         let threads = [1, 10].map(|amount| {
@@ -96,7 +96,7 @@ fn metrics_survive_thread_exit_under_a_reader() {
 #[test]
 fn metrics_beyond_the_budget_lose_nothing() {
     static ONE: Witness = Witness::new();
-    explore(4000, None, || {
+    explore(2000, None, || {
         let store = store(0);
         let series = counter(&store);
         let threads = [(); 2].map(|()| {
@@ -116,7 +116,7 @@ fn metrics_beyond_the_budget_lose_nothing() {
 
 #[test]
 fn metrics_shared_cells_are_made_once() {
-    explore(240_000, Some(2), || {
+    explore(120_000, Some(2), || {
         let store = store(0);
         let series = histogram(&store);
         let other = thread::spawn({
@@ -137,7 +137,7 @@ type Extremes = Option<(f64, f64)>;
 fn metrics_extremes_never_mix_eras() {
     static OLD: Witness = Witness::new();
     static NEW: Witness = Witness::new();
-    explore(150_000, Some(3), || {
+    explore(78_000, Some(3), || {
         let store = store(PLENTY);
         let series = histogram(&store);
         let shard = store.acquire_shard();
@@ -181,7 +181,7 @@ fn delta(reader: &mut Reader) -> (u64, Extremes) {
 #[test]
 fn metrics_first_delta_sees_extremes_whole() {
     static SEEN: Witness = Witness::new();
-    explore(27_000, Some(4), || {
+    explore(14_000, Some(4), || {
         let store = store(PLENTY);
         let series = histogram(&store);
         let shard = store.acquire_shard();
@@ -202,7 +202,7 @@ fn metrics_first_delta_sees_extremes_whole() {
 fn metrics_deltas_report_each_value_once() {
     static FIRST: Witness = Witness::new();
     static SECOND: Witness = Witness::new();
-    explore(12_000, None, || {
+    explore(6000, None, || {
         let store = store(PLENTY);
         let series = histogram(&store);
         let shard = store.acquire_shard();

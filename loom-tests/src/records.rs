@@ -3,7 +3,7 @@
 
 use coati_core::ledger::{Counts, Signal};
 use coati_core::ring::{Consumer, NoRoom, Producer};
-use coati_core::thread::registry::{Channel, Drains, Marks, Registry};
+use coati_core::thread::registry::{Channel, Drains, Registry};
 
 /// The signal that models record.
 pub const SIGNAL: Signal = Signal::Logs;
@@ -58,22 +58,14 @@ pub fn read(consumer: &mut Consumer, until: u64, mut each: impl FnMut(u64)) {
 
 /// One pass of a drain over all rings: reads, releases, and counts in `books`.
 pub fn drain(drains: &mut Drains, registry: &Registry, books: &Counts, mut each: impl FnMut(u64)) {
-    drains.refresh(registry);
-    for drain in drains.list() {
-        let until = drain.consumer.published();
+    let marks = drains.marks(registry);
+    for (drain, &until) in drains.list().iter_mut().zip(marks.positions()) {
         read(&mut drain.consumer, until, |number| {
             books.taken(SIGNAL).add(1);
             books.delivered(SIGNAL).add(1);
             each(number);
         });
         drain.consumer.release();
-    }
-}
-
-/// Passes of a drain until everything up to `marks` is read.
-pub fn drain_to(drains: &mut Drains, registry: &Registry, books: &Counts, marks: &Marks) {
-    while !drains.have_read(marks) {
-        drain(drains, registry, books, |_| {});
     }
 }
 

@@ -49,7 +49,7 @@ fn race(
 fn ring_passes_records_of_any_size() {
     static EARLY: Witness = Witness::new();
     static LATE: Witness = Witness::new();
-    explore(400, None, || {
+    explore(220, None, || {
         let (refused, early) = race(ring(64), &[8, 24, 16], 2);
         assert_eq!(refused, 0);
         EARLY.note(early == 3);
@@ -62,7 +62,7 @@ fn ring_passes_records_of_any_size() {
 #[test]
 fn ring_wraps_around_with_a_filler() {
     static AFTER_FILLER: Witness = Witness::new();
-    explore(250, None, || {
+    explore(140, None, || {
         let (mut producer, mut consumer) = ring(64);
         // Three words before the end: the next record of four goes to the beginning.
         for size in [16, 24] {
@@ -82,7 +82,7 @@ fn ring_wraps_around_with_a_filler() {
 fn ring_refuses_when_full_and_takes_again() {
     static FULL: Witness = Witness::new();
     static ROOM_AGAIN: Witness = Witness::new();
-    explore(28_000, None, || {
+    explore(14_000, None, || {
         let (refused, _) = race(ring(32), &[16, 8, 16, 8, 16], 3);
         FULL.note(refused > 0);
         ROOM_AGAIN.note(refused == 0);

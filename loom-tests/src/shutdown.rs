@@ -15,7 +15,7 @@ fn shutdown_sweeps_what_came_after_the_last_drain() {
     static DELIVERED: Witness = Witness::new();
     static STOPPED: Witness = Witness::new();
     static SWEPT_LATE: Witness = Witness::new();
-    explore(150_000, None, || {
+    explore(80_000, None, || {
         let registry = Arc::new(registry(64, 2));
         let books = Counts::default();
         let mut drains = Drains::default();

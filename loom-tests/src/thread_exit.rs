@@ -13,7 +13,7 @@ use crate::records::{SIGNAL, drain, record, registry};
 fn exit_hands_the_ring_to_the_drain_and_the_next_thread() {
     static RECYCLED: Witness = Witness::new();
     static TOO_EARLY: Witness = Witness::new();
-    explore(30_000, None, || {
+    explore(16_000, None, || {
         // One ring in all: the second thread gets the first one's, or none.
         let registry = Arc::new(registry(32, 1));
         let books = Counts::default();

@@ -187,11 +187,6 @@ impl Drains {
         Marks(self.list.iter().map(|drain| drain.consumer.published()).collect())
     }
 
-    /// Whether everything up to `marks` has been read.
-    pub fn have_read(&self, marks: &Marks) -> bool {
-        self.list.iter().zip(&marks.0).all(|(drain, mark)| drain.consumer.position() >= *mark)
-    }
-
     /// Counts what has been published since the last drain of a shutdown as dropped. `signal`
     /// tells whose a record is by its first word; those of nobody are not counted.
     pub fn sweep(
