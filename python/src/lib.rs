@@ -71,5 +71,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_flush_child, module)?)?;
+    // The package lists what is public; this half is not for importing.
+    module.delattr("__all__")?;
     Ok(())
 }
