@@ -47,12 +47,12 @@ pub(crate) fn is_cached(key: u64) -> bool {
 /// said. `f` runs no foreign code.
 #[inline(always)]
 pub(crate) fn cached<R>(here: bool, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
-    LOCAL.with(|local| {
-        let recorder = if here { local.recorder.get() } else { std::ptr::null() };
-        // SAFETY: null, or a recorder that the guard owns. The guard lets go of it in `enter` and
-        // at the thread's exit only, neither of which can happen while `f` runs on this thread.
-        f(unsafe { recorder.as_ref() })
-    })
+    // Taken out first: `LocalKey::with` is inlined around little code only.
+    let recorder = LOCAL.with(|local| local.recorder.get());
+    let recorder = if here { recorder } else { std::ptr::null() };
+    // SAFETY: null, or a recorder that the guard owns. The guard lets go of it in `enter` and at
+    // the thread's exit only, neither of which can happen while `f` runs on this thread.
+    f(unsafe { recorder.as_ref() })
 }
 
 // Boxed: a recorder's address is cached while the list grows.
