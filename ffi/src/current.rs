@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use coati_core::ids::{SpanId, TraceId};
+use coati_core::record::SpanIds;
 use coati_core::span::SpanContext;
 
 use crate::entry::entry;
@@ -29,54 +31,88 @@ struct Stack {
     stale: Arc<AtomicBool>,
 }
 
-#[derive(Clone, Copy)]
+/// What is kept aside of the top of the stack.
 struct Top {
-    context: SpanContext,
     /// The stack's flag; null when nothing is attached.
-    stale: *const AtomicBool,
+    stale: Cell<*const AtomicBool>,
+    ids: Cell<SpanIds>,
+    flags: Cell<(u8, bool)>,
 }
 
-const NOTHING: Option<Top> = None;
-
 thread_local! {
-    static TOP: Cell<Option<Top>> = const { Cell::new(NOTHING) };
+    static TOP: Top = const {
+        Top {
+            stale: Cell::new(std::ptr::null()),
+            ids: Cell::new(SpanIds { trace_id: TraceId::NONE, span_id: SpanId::NONE }),
+            flags: Cell::new((0, false)),
+        }
+    };
     static STACK: Stack = Stack { scopes: RefCell::default(), stale: Arc::default() };
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        TOP.with(|top| top.set(NOTHING));
+        TOP.with(|top| top.stale.set(std::ptr::null()));
     }
+}
+
+/// Whether a span is current.
+#[inline(always)]
+fn is_any() -> bool {
+    let stale = TOP.with(|top| top.stale.get());
+    // SAFETY: the flag belongs to this thread's stack, which takes it away when it goes.
+    // Relaxed: `clear_up` synchronises.
+    match unsafe { stale.as_ref() } {
+        None => false,
+        Some(stale) => !stale.load(Ordering::Relaxed) || clear_up(),
+    }
+}
+
+/// The ids of the current span.
+#[inline(always)]
+pub(crate) fn ids() -> Option<SpanIds> {
+    if !is_any() {
+        return None;
+    }
+    let ids = TOP.with(|top| top.ids.get());
+    // A span that a switched-off tracer made has none.
+    (ids.trace_id.is_valid() && ids.span_id.is_valid()).then_some(ids)
 }
 
 /// The context of the current span.
-#[inline(always)]
-pub(crate) fn current() -> Option<SpanContext> {
-    let top = TOP.with(Cell::get)?;
-    // SAFETY: the flag belongs to this thread's stack, which takes the top away when it goes.
-    // Relaxed: `clear_up` synchronises.
-    if unsafe { &*top.stale }.load(Ordering::Relaxed) {
-        return clear_up();
-    }
-    Some(top.context)
+pub(crate) fn context() -> Option<SpanContext> {
+    is_any().then(|| {
+        TOP.with(|top| {
+            let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
+                (top.ids.get(), top.flags.get());
+            SpanContext { trace_id, span_id, trace_flags, remote }
+        })
+    })
 }
 
+/// Takes detached scopes off the stack; whether one is left.
 #[cold]
-fn clear_up() -> Option<SpanContext> {
-    let _ = STACK.try_with(|stack| {
+fn clear_up() -> bool {
+    let left = STACK.try_with(|stack| {
         // Acquire: pairs with the Release in `coati_scope_detach`; whoever raised the flag has
         // marked its scope before.
         stack.stale.swap(false, Ordering::Acquire);
         let mut scopes = stack.scopes.borrow_mut();
         scopes.retain(|scope| !scope.detached.load(Ordering::Relaxed));
         show(stack, scopes.last());
+        !scopes.is_empty()
     });
-    TOP.with(Cell::get).map(|top| top.context)
+    left.unwrap_or(false)
 }
 
 fn show(stack: &Stack, scope: Option<&Arc<coati_scope>>) {
-    let stale = Arc::as_ptr(&stack.stale);
-    TOP.with(|top| top.set(scope.map(|scope| Top { context: scope.context, stale })));
+    TOP.with(|top| {
+        let Some(scope) = scope else { return top.stale.set(std::ptr::null()) };
+        let SpanContext { trace_id, span_id, trace_flags, remote } = scope.context;
+        top.ids.set(SpanIds { trace_id, span_id });
+        top.flags.set((trace_flags, remote));
+        top.stale.set(Arc::as_ptr(&stack.stale));
+    });
 }
 
 fn attach(context: SpanContext) -> Option<Arc<coati_scope>> {

@@ -19,7 +19,8 @@ use crate::types::{
 /// More fields than these go the other way.
 const FEW: usize = 16;
 
-/// The ids of a few fields' keys, all their texts found to be plain.
+/// A few fields without a flaw, with the ids of their keys. Filled where it stands: a move just
+/// after the ids are written would wait for them.
 pub(crate) struct Plain<'a> {
     fields: &'a [coati_field],
     ids: [u32; FEW],
@@ -28,47 +29,55 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    /// `None` where something needs a closer look.
+    /// Fields not looked at yet.
+    #[inline(always)]
+    pub(crate) fn new(fields: &'a [coati_field]) -> Self {
+        Self { fields, ids: [0; FEW], repeated: false }
+    }
+
+    /// Whether all are as they should be; else they need a closer look.
     ///
     /// # Safety
-    /// The texts in `fields` are as [`coati_str::bytes`] asks.
+    /// The texts in the fields are as [`coati_str::bytes`] asks.
     #[inline(always)]
-    pub(crate) unsafe fn new(fields: &'a [coati_field], max_string: usize) -> Option<Self> {
-        if fields.len() > FEW {
-            return None;
+    pub(crate) unsafe fn look(&mut self, max_string: usize) -> bool {
+        if self.fields.len() > FEW {
+            return false;
         }
-        let mut plain = Self { fields, ids: [0; FEW], repeated: false };
+        let cache = keys::cache();
         let mut seen = 0u64;
-        for (field, id) in fields.iter().zip(&mut plain.ids) {
+        for (field, id) in self.fields.iter().zip(&mut self.ids) {
             // SAFETY: the caller's promise.
-            *id = keys::id(unsafe { field.key.bytes() }.ok()?)?.0;
-            let bit = 1 << (*id & 63);
-            plain.repeated |= seen & bit != 0;
+            let Ok(key) = (unsafe { field.key.bytes() }) else { return false };
+            let Some(found) = cache.id(key) else { return false };
+            *id = found.0;
+            let bit = 1 << (found.0 & 63);
+            self.repeated |= seen & bit != 0;
             seen |= bit;
             match field.r#type {
                 COATI_FIELD_I64 | COATI_FIELD_U64 | COATI_FIELD_F64 | COATI_FIELD_BOOL => {}
                 COATI_FIELD_STR => {
                     // SAFETY: the type says that the value is a text; the caller's promise.
-                    let text = unsafe { field.value.str.bytes() }.ok()?;
-                    if !text::is_plain(text, max_string) {
-                        return None;
+                    match unsafe { field.value.str.bytes() } {
+                        Ok(text) if text::is_plain(text, max_string) => {}
+                        _ => return false,
                     }
                 }
-                _ => return None,
+                _ => return false,
             }
         }
-        Some(plain)
+        true
     }
 
     /// Writes at most `limit` fields; how many were written and how many left out.
     #[inline(always)]
     pub(crate) fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
-        let admitted = self.fields.iter().zip(&self.ids).take(limit as usize);
-        let written = admitted.filter(|&(field, &id)| {
+        let mut written = 0;
+        for (field, &id) in self.fields.iter().zip(&self.ids).take(limit as usize) {
             let key = Key::Id(Id(id));
             // SAFETY: every bit pattern is a u64, and the member that the type names was written
-            // by the caller; for a text `new` has checked it.
-            unsafe {
+            // by the caller; for a text `look` has checked it.
+            let fitted = unsafe {
                 match field.r#type {
                     COATI_FIELD_STR => {
                         let coati_str { ptr, len } = field.value.str;
@@ -83,9 +92,9 @@ impl<'a> Plain<'a> {
                     COATI_FIELD_F64 => encoder.word_field(key, Tag::F64, field.value.u64),
                     _ => encoder.small_field(key, Tag::Bool, usize::from(boolean(field))),
                 }
-            }
-        });
-        let written = written.count() as u32;
+            };
+            written += u32::from(fitted);
+        }
         (written, self.fields.len() as u32 - written)
     }
 }
@@ -129,7 +138,7 @@ impl<'a> Checked<'a> {
                 COATI_FIELD_STR => Content::Text(text::replaced(value.str.bytes()?, max_string)),
                 _ => return Err(Failure::BadArgument),
             };
-            let key = match keys::id(field.key.bytes()?) {
+            let key = match keys::cache().id(field.key.bytes()?) {
                 Some(id) => CheckedKey::Id(id),
                 None => CheckedKey::Text(text::kept(field.key)?),
             };
@@ -171,8 +180,9 @@ impl<'a> Fields<'a> {
         fields: &'a [coati_field],
         max_string: usize,
     ) -> Result<Self, Failure> {
-        // SAFETY: the caller's promise, twice.
-        if let Some(plain) = unsafe { Plain::new(fields, max_string) } {
+        let mut plain = Plain::new(fields);
+        // SAFETY: the caller's promise.
+        if unsafe { plain.look(max_string) } {
             return Ok(Self::Plain(plain));
         }
         // SAFETY: as above.

@@ -16,9 +16,20 @@ struct Entry {
     id: u32,
 }
 
+/// A thread's own table.
+pub(crate) struct Cache([Cell<Entry>; SLOTS]);
+
 thread_local! {
-    static CACHE: [Cell<Entry>; SLOTS] =
-        const { [const { Cell::new(Entry { text: std::ptr::null(), len: u32::MAX, id: 0 }) }; SLOTS] };
+    static CACHE: Cache =
+        const { Cache([const { Cell::new(Entry { text: std::ptr::null(), len: u32::MAX, id: 0 }) }; SLOTS]) };
+}
+
+/// This thread's table.
+#[inline(always)]
+pub(crate) fn cache<'a>() -> &'a Cache {
+    // SAFETY: a thread-local without a destructor lives as long as its thread, and a reference to
+    // cells cannot leave the thread.
+    unsafe { &*CACHE.with(std::ptr::from_ref) }
 }
 
 #[inline(always)]
@@ -28,18 +39,18 @@ fn slot(key: &[u8]) -> usize {
     (mixed >> 57) as usize
 }
 
-/// The id of `key`; `None` where it has none and the text itself has to be written.
-#[inline(always)]
-pub(crate) fn id(key: &[u8]) -> Option<Id> {
-    CACHE.with(|cache| {
-        let entry = &cache[slot(key)];
+impl Cache {
+    /// The id of `key`; `None` where it has none and the text itself has to be written.
+    #[inline(always)]
+    pub(crate) fn id(&self, key: &[u8]) -> Option<Id> {
+        let entry = &self.0[slot(key)];
         let Entry { text, len, id } = entry.get();
         // SAFETY: `text` has `len` bytes, the text of an interned key, which is never freed.
         if len as usize == key.len() && unsafe { same(key.as_ptr(), text, key.len()) } {
             return Some(Id(id));
         }
         look_up(entry, key)
-    })
+    }
 }
 
 #[cold]
@@ -82,6 +93,10 @@ unsafe fn same(a: *const u8, b: *const u8, len: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn id(key: &[u8]) -> Option<Id> {
+        cache().id(key)
+    }
 
     #[test]
     fn texts_of_any_length_are_compared_whole() {

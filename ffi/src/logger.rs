@@ -9,7 +9,7 @@ use coati_core::log::{LogHead, Threshold, encode_log, name_id};
 use coati_core::record::write::Encoder;
 use coati_core::record::{Level, flags};
 
-use crate::current::current;
+use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::{entry, guard};
 use crate::fields::{Fields, Plain};
@@ -44,16 +44,15 @@ impl coati_logger {
             return self.filtered();
         }
         let max_string = self.hub().live().limits().max_string as usize;
+        let mut plain = Plain::new(fields);
         // SAFETY: the caller's promise.
-        match unsafe { Plain::new(fields, max_string) } {
-            Some(plain) if text::is_plain(message, max_string) => {
-                self.record(level, message, plain.repeated, |encoder, limit| {
-                    plain.encode(encoder, limit)
-                })
-            }
-            // SAFETY: the caller's promise.
-            _ => unsafe { self.log_checked(level, message, fields, max_string) },
+        if unsafe { plain.look(max_string) } && text::is_plain(message, max_string) {
+            return self.record(level, message, plain.repeated, |encoder, limit| {
+                plain.encode(encoder, limit)
+            });
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.log_checked(level, message, fields, max_string) }
     }
 
     /// # Safety
@@ -85,7 +84,7 @@ impl coati_logger {
             level,
             logger: self.id,
             flags: u8::from(repeated) * flags::LAYERED,
-            span: current().and_then(|context| context.ids()),
+            span: current::ids(),
             call_site: None,
             message,
         };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use coati_core::span::{Span, SpanContext, Start, Status, Tracer};
 
-use crate::current::current;
+use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::entry;
 use crate::fields::{Checked, Fields};
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn coati_span_start(
                 tracer.shared.on()?;
                 let parent = match parent.as_ref() {
                     Some(parent) => Some(parent.into()),
-                    None => current(),
+                    None => current::context(),
                 };
                 let span = tracer.tracer.start(&name, Start { parent, ..Start::default() });
                 Ok(coati_span {
