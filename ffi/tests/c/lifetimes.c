@@ -7,6 +7,10 @@
 
 #include "check.h"
 
+#ifndef ORDERS
+#define ORDERS 120
+#endif
+
 static const coati_str NONE = {NULL, 0};
 
 /* Frees the handles of an engine in the `order`th order. */
@@ -151,8 +155,7 @@ static void exit_at_once(const char *path) {
 
 int main(int argc, char **argv) {
     (void)argc;
-    unsigned orders = argc > 2 ? (unsigned)atoi(argv[2]) : 120;
-    for (unsigned order = 0; order < orders; order++) {
+    for (unsigned order = 0; order < ORDERS; order++) {
         free_in_order(in_directory(argv, "order.jsonl"), order);
     }
     exit_at_once(in_directory(argv, "exit.jsonl"));

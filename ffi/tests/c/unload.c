@@ -8,9 +8,16 @@
 
 static void *library;
 
+/* POSIX: a function's address fits a pointer to an object. */
+static void find(void **function, const char *name) {
+    *function = dlsym(library, name);
+    CHECK(*function != NULL);
+}
+
 static void *record(void *logger) {
-    __typeof__(&coati_log) log = (__typeof__(&coati_log))dlsym(library, "coati_log");
-    CHECK(log(logger, COATI_INFO, COATI_STR("loaded"), NULL, 0) == COATI_OK);
+    __typeof__(&coati_log) log_it;
+    find((void **)&log_it, "coati_log");
+    CHECK(log_it(logger, COATI_INFO, COATI_STR("loaded"), NULL, 0) == COATI_OK);
     /* The thread's own memory is torn down after the library is unloaded. */
     dlclose(library);
     return NULL;
@@ -18,16 +25,16 @@ static void *record(void *logger) {
 
 int main(int argc, char **argv) {
     CHECK(argc == 3);
-    char config[1024];
+    char config[2048];
     snprintf(config, sizeof config, "{\"sinks\": [{\"type\": \"file\", \"path\": \"%s\"}]}",
              in_directory(argv, "unload.jsonl"));
     for (int i = 0; i < 3; i++) {
         library = dlopen(argv[2], RTLD_NOW | RTLD_LOCAL);
         CHECK(library != NULL);
-        __typeof__(&coati_init) init = (__typeof__(&coati_init))dlsym(library, "coati_init");
-        __typeof__(&coati_logger_new) logger_new =
-            (__typeof__(&coati_logger_new))dlsym(library, "coati_logger_new");
-        CHECK(init != NULL && logger_new != NULL);
+        __typeof__(&coati_init) init;
+        __typeof__(&coati_logger_new) logger_new;
+        find((void **)&init, "coati_init");
+        find((void **)&logger_new, "coati_logger_new");
         coati_engine *engine = NULL;
         coati_logger *logger = NULL;
         CHECK(init(coati_string(config), &engine) == COATI_OK);
