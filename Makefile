@@ -42,10 +42,15 @@ test-rust: ## Unit, property and integration tests of the Rust crates
 	cargo test --workspace --exclude coati-python --exclude coati-loom-tests
 	cargo test --release -p coati-export --test engine
 
+LOOM := CARGO_TARGET_DIR=$(CURDIR)/target/loom RUSTFLAGS="--cfg coati_loom"
+
 .PHONY: test-loom
-test-loom: ## Loom models of ring, registry, shards, flush and shutdown
-	RUSTFLAGS="--cfg coati_loom" CARGO_TARGET_DIR=target/loom \
-		cargo test -p coati-loom-tests --profile loom
+test-loom: ## Loom models of ring, registry, ledger, shards, flush and shutdown (3 minutes)
+	$(LOOM) cargo test -p coati-loom-tests --profile loom -- --nocapture
+
+.PHONY: loom-mutants
+loom-mutants: ## Weaken each key ordering in turn; its model must fail (5 minutes)
+	CARGO_TARGET_DIR=$(CURDIR)/target/loom loom-tests/mutants.sh
 
 .PHONY: test-c
 test-c: ## C and C++: header, examples, linking, valgrind
