@@ -31,23 +31,28 @@ impl Handle {
         if recorded { Ok(()) } else { self.shared.off() }
     }
 
+    /// Adds an amount of at least `least`. Whole amounts, as most are, are kept apart: they are
+    /// exact and cost less.
     #[inline(always)]
-    fn add(&self, amount: f64) -> Outcome {
-        self.with(|series, shard| {
-            let whole = amount as i64;
-            // The greatest is what all too great for an i64 become.
-            if whole as f64 == amount && whole != i64::MAX {
-                series.add_int(shard, whole);
-            } else {
-                series.add_float(shard, amount);
+    fn add(&self, amount: f64, least: f64) -> Outcome {
+        /// Up to here every whole double is an integer of its own.
+        const EXACT: f64 = (1u64 << 53) as f64;
+        if amount >= least.max(-EXACT) && amount <= EXACT {
+            // SAFETY: not NaN, and within an i64.
+            let whole: i64 = unsafe { amount.to_int_unchecked() };
+            if whole as f64 == amount {
+                return self.with(|series, shard| series.add_int(shard, whole));
             }
-        })
+        }
+        self.add_other(amount, least)
     }
 
-    /// Lets the store count a value that it ignores.
-    #[cold]
-    fn refuse(&self, record: impl FnOnce(&Series, &Shard)) -> Outcome {
-        self.with(record).and(Err(Failure::BadArgument))
+    #[inline(never)]
+    fn add_other(&self, amount: f64, least: f64) -> Outcome {
+        // The store counts what it ignores.
+        let added = self.with(|series, shard| series.add_float(shard, amount));
+        let accepted = amount >= least && amount.is_finite();
+        if accepted { added } else { added.and(Err(Failure::BadArgument)) }
     }
 }
 
@@ -118,11 +123,7 @@ pub unsafe extern "C" fn coati_counter_add(
     entry(|| {
         // SAFETY: null or a live handle.
         let coati_counter(handle) = unsafe { borrow(counter) }?;
-        if (0.0..f64::INFINITY).contains(&amount) {
-            handle.add(amount)
-        } else {
-            handle.refuse(|series, shard| series.add_float(shard, amount))
-        }
+        handle.add(amount, 0.0)
     })
 }
 
@@ -168,11 +169,7 @@ pub unsafe extern "C" fn coati_up_down_counter_add(
     entry(|| {
         // SAFETY: null or a live handle.
         let coati_up_down_counter(handle) = unsafe { borrow(counter) }?;
-        if amount.is_finite() {
-            handle.add(amount)
-        } else {
-            handle.refuse(|series, shard| series.add_float(shard, amount))
-        }
+        handle.add(amount, f64::MIN)
     })
 }
 
@@ -264,10 +261,8 @@ pub unsafe extern "C" fn coati_histogram_record(
     entry(|| {
         // SAFETY: null or a live handle.
         let coati_histogram(handle) = unsafe { borrow(histogram) }?;
-        if value.is_finite() {
-            handle.with(|series, shard| series.record(shard, value))
-        } else {
-            handle.refuse(|series, shard| series.record(shard, value))
-        }
+        // The store counts what it ignores.
+        let recorded = handle.with(|series, shard| series.record(shard, value));
+        if value.is_finite() { recorded } else { recorded.and(Err(Failure::BadArgument)) }
     })
 }

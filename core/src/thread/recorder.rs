@@ -26,7 +26,7 @@ pub struct Recorder {
     series: RefCell<SeriesCache>,
     /// Ids of spans made on this thread.
     pub ids: Generator,
-    scratch: RefCell<Vec<u64>>,
+    scratch: UnsafeCell<Vec<u64>>,
     // Boxed: a body moves between a span and this list many times a second.
     #[allow(clippy::vec_box)]
     bodies: RefCell<Vec<Box<Body>>>,
@@ -47,7 +47,7 @@ impl Recorder {
             shard,
             series: RefCell::default(),
             ids,
-            scratch: RefCell::default(),
+            scratch: UnsafeCell::default(),
             bodies: RefCell::default(),
         }
     }
@@ -146,12 +146,21 @@ impl Recorder {
             // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
             let mut encoder =
                 unsafe { Encoder::from_raw(start, start.add(open), self.pipeline.max_string()) };
-            encode(&mut encoder, ticks);
-            if encoder.missed() == 0 && encoder.len() <= self.pipeline.max_record() {
-                let size = seal(&mut encoder);
-                channel.publish(producer, signal, size as u64);
-            } else {
-                self.record_detour(channel, producer, signal, level, &|e| encode(e, ticks));
+            let mut detour = false;
+            // A loop, so that `encode` is called in one place and inlined there.
+            loop {
+                encode(&mut encoder, ticks);
+                if detour {
+                    self.publish_scratch(channel, producer, signal, level, encoder);
+                    break;
+                }
+                if encoder.missed() == 0 && encoder.len() <= self.pipeline.max_record() {
+                    let size = seal(&mut encoder);
+                    channel.publish(producer, signal, size as u64);
+                    break;
+                }
+                encoder = self.scratch();
+                detour = true;
             }
         } else {
             self.record_without_ring(signal);
@@ -163,23 +172,30 @@ impl Recorder {
     /// The way by the scratch buffer: the stretch was too short, or the ring is crowded.
     #[cold]
     #[inline(never)]
-    fn record_detour(
+    fn scratch(&self) -> Encoder<'_> {
+        // SAFETY: only this thread uses the recorder, and `busy` keeps nested calls out, so there
+        // is no other borrow: the encoder made here is gone before `publish_scratch` reads.
+        let scratch = unsafe { &mut *self.scratch.get() };
+        scratch.resize(self.pipeline.max_record() / 8, 0);
+        Encoder::new(scratch, self.pipeline.max_string())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn publish_scratch(
         &self,
         channel: &Channel,
         producer: &mut Producer,
         signal: Signal,
         level: Level,
-        encode: &dyn Fn(&mut Encoder<'_>),
+        mut encoder: Encoder<'_>,
     ) {
-        let mut scratch = self.scratch.borrow_mut();
-        scratch.resize(self.pipeline.max_record() / 8, 0);
-        let mut encoder = Encoder::new(&mut scratch, self.pipeline.max_string());
-        encode(&mut encoder);
         if encoder.len() < size_of::<Header>() {
             return channel.counts.dropped(signal, Reason::TooLarge).add(1);
         }
         let size = seal(&mut encoder);
-        let bytes = &bytemuck::cast_slice(&scratch)[..size];
+        // SAFETY: as in `scratch`, whose borrow has ended with the encoder.
+        let bytes = &bytemuck::cast_slice(unsafe { &*self.scratch.get() })[..size];
         match self.make_room(producer, size as u64, level) {
             Ok(()) => {
                 let cursor = producer.cursor();
