@@ -9,7 +9,7 @@ use crate::live::Live;
 use crate::metrics::{Store, StoreConfig};
 use crate::record::LogFixed;
 use crate::ring::Region;
-use crate::thread::registry::{MakeRegion, Registry};
+use crate::thread::registry::{Channel, MakeRegion, Registry};
 use crate::waker::Waker;
 
 /// What happens to a record that finds its ring full.
@@ -221,7 +221,19 @@ impl Pipeline {
     /// The books at one moment. While others record, the moment is found by reading until little
     /// was delivered or dropped during the reading.
     pub fn ledger(&self) -> Ledger {
-        let channels = self.registry.channels();
+        let mut channels = self.registry.channels();
+        loop {
+            let ledger = self.ledger_of(&channels);
+            // What a ring made meanwhile has recorded is not in it, though it may be delivered.
+            let after = self.registry.channels();
+            if after.len() == channels.len() {
+                return ledger;
+            }
+            channels = after;
+        }
+    }
+
+    fn ledger_of(&self, channels: &[Arc<Channel>]) -> Ledger {
         let all = channels
             .iter()
             .map(|channel| &channel.counts)

@@ -208,3 +208,43 @@ fn open_spans_are_bounded_and_the_excess_is_counted() {
     assert_eq!((books.open, books.spans.recorded), (0, 5));
     assert_eq!(books.spans.dropped["open_spans"], 2);
 }
+
+#[test]
+fn no_ledger_has_more_delivered_than_recorded_while_rings_are_added() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for _ in 0..20 {
+        let config = PipelineConfig { ring_bytes: 4096, ..PipelineConfig::default() };
+        let (hub, pipeline) = start(config);
+        let running = AtomicBool::new(true);
+        let barrier = &std::sync::Barrier::new(100);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut drains = Drains::default();
+                while running.load(Ordering::Relaxed) {
+                    drain(&pipeline, &mut drains, |_| {});
+                }
+            });
+            let reader = scope.spawn(|| {
+                while running.load(Ordering::Relaxed) {
+                    let books = pipeline.ledger().logs;
+                    let settled = books.delivered + books.dropped_total();
+                    assert!(settled <= books.recorded, "{books:?}");
+                }
+            });
+            let writers: Vec<_> = (0..100)
+                .map(|_| {
+                    let logger = Logger::new(hub.clone(), "new");
+                    scope.spawn(move || {
+                        for _ in 0..10 {
+                            logger.log(Level::Info, "line", &[]);
+                        }
+                        barrier.wait();
+                    })
+                })
+                .collect();
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            running.store(false, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+    }
+}
