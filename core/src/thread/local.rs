@@ -30,6 +30,8 @@ thread_local! {
 pub(crate) enum Absent {
     /// Its guard is gone.
     Exited,
+    /// It is being made, further up this stack.
+    Interrupted,
 }
 
 /// Makes the next call of this thread look its recorder up again.
@@ -67,7 +69,8 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
     }
     let recorder = GUARD
         .try_with(|Guard(recorders)| {
-            let mut recorders = recorders.borrow_mut();
+            // Taken only where a signal handler interrupted this very function: it has no recorder.
+            let mut recorders = recorders.try_borrow_mut().ok()?;
             forget_inherited(&mut recorders);
             recorders.retain(|recorder| !recorder.pipeline().is_stopped());
             let known = recorders.iter().position(|r| Arc::ptr_eq(r.pipeline(), pipeline));
@@ -75,9 +78,10 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
                 recorders.push(Box::new(Recorder::attach(pipeline.clone())));
                 recorders.len() - 1
             });
-            std::ptr::from_ref::<Recorder>(&recorders[index])
+            Some(std::ptr::from_ref::<Recorder>(&recorders[index]))
         })
-        .map_err(|_| Absent::Exited)?;
+        .map_err(|_| Absent::Exited)?
+        .ok_or(Absent::Interrupted)?;
     LOCAL.with(|local| {
         local.recorder.set(recorder);
         local.key.set(pipeline.key());

@@ -15,6 +15,7 @@ use crate::record::write::Encoder;
 use crate::record::{Header, Level};
 use crate::ring::{NoRoom, Producer};
 use crate::span::body::{Body, parts_budget};
+use crate::waker::Waker;
 
 /// One thread's end of a pipeline. Used by its own thread only.
 pub struct Recorder {
@@ -218,7 +219,8 @@ impl Recorder {
             && let Overflow::Block(limit) = self.pipeline.overflow()
             && !self.pipeline.waker().is_own_thread()
         {
-            self.pipeline.wait(&mut || room = wait_for_room(producer, size, limit));
+            let waker = self.pipeline.waker();
+            self.pipeline.wait(&mut || room = wait_for_room(producer, waker, size, limit));
         }
         room
     }
@@ -232,7 +234,12 @@ impl Recorder {
     }
 }
 
-fn wait_for_room(producer: &mut Producer, size: u64, limit: Duration) -> Result<(), NoRoom> {
+fn wait_for_room(
+    producer: &mut Producer,
+    waker: &Waker,
+    size: u64,
+    limit: Duration,
+) -> Result<(), NoRoom> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_micros(20);
     loop {
@@ -240,6 +247,8 @@ fn wait_for_room(producer: &mut Producer, size: u64, limit: Duration) -> Result<
         if room != Err(NoRoom::Full) || Instant::now() >= deadline {
             return room;
         }
+        // Again and again: one wake can come between the drain's last look and its sleep.
+        waker.wake();
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(1));
     }
