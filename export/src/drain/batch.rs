@@ -171,10 +171,22 @@ impl Batch {
         (self.records, self.bytes) = (0, 0);
     }
 
+    /// Counts the batch as lost: something panicked between its first record and its outcome.
+    pub fn give_up(&mut self) {
+        let drained = self.pipeline.drained();
+        for wanted in self.wanted.drain(..) {
+            drained.dropped(wanted.signal, Reason::Internal).add(wanted.records);
+            drained.taken(wanted.signal).add(wanted.records);
+        }
+        (self.records, self.bytes) = (0, 0);
+    }
+
     /// Asks every sink to make its data durable.
     pub fn sync(&mut self) {
         for route in &mut self.routes {
             if let Err(error) = route.sink.sync() {
+                // The next batch that succeeds clears it.
+                route.failing = true;
                 self.health.problem(route.sink.name(), &error.to_string(), 0);
             }
         }

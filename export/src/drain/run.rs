@@ -95,7 +95,10 @@ impl Drain {
                 losses: [0; 3],
                 logger: name_id("coati"),
             };
-            drain.run();
+            while catch_unwind(AssertUnwindSafe(|| drain.run())).is_err() {
+                drain.health.restarted();
+                drain.batch.give_up();
+            }
             let Self { control, drains, .. } = drain;
             control.end(drains);
         })
@@ -125,12 +128,14 @@ impl Drain {
 
     /// Takes everything that rings held at its beginning, and answers the flushes asked before.
     fn round(&mut self, stopping: bool) {
-        if let Some((redactor, routes)) = self.control.take_routes() {
-            self.batch.set_routes(redactor, routes);
-        }
         let request = self.control.gate().pending();
         let now = clock::now();
         self.merge.begin(&mut self.drains, self.pipeline.registry());
+        // After the rings' positions are noted: what was recorded after rules were changed is
+        // never taken under the old ones.
+        if let Some((redactor, routes)) = self.control.take_routes() {
+            self.batch.set_routes(redactor, routes);
+        }
         let hurry = stopping || request.is_some() || self.is_crowded();
         let horizon = if hurry { u64::MAX } else { now.saturating_sub(self.window_ticks) };
         let mut worked = false;
@@ -146,8 +151,10 @@ impl Drain {
             }
         }
         self.drains.recycle(self.pipeline.registry());
-        if let Some(request) = request {
+        if stopping || request.is_some() {
             self.batch.sync();
+        }
+        if let Some(request) = request {
             self.control.gate().complete(request);
             self.control.announce();
         }

@@ -2,8 +2,8 @@
 
 use coati_core::clock::Timeline;
 use coati_core::intern::{self, Id, reserved};
-use coati_core::record::Level;
 use coati_core::record::value::Key;
+use coati_core::record::{Level, flags};
 use coati_core::span::Status;
 
 use super::json::{span_times, write_value};
@@ -43,12 +43,12 @@ impl PrettyEncoder {
         };
         self.styled(colour, name.as_bytes(), out);
         out.push(b' ');
-        self.styled(CYAN, intern::text(Id(log.fixed().logger)).unwrap_or("?").as_bytes(), out);
+        self.name(Id(log.fixed().logger), out);
         out.extend_from_slice(b"  ");
         let mut message = Vec::new();
         printable(log.message(), log.fixed().message_cut, &mut message);
         self.styled(BOLD, &message, out);
-        let stack = self.fields(log.fields(), out);
+        let stack = self.fields(log.fields(), log.fixed().header.flags & flags::LAYERED != 0, out);
         if let Some(ids) = log.span() {
             out.extend_from_slice(b"  ");
             self.styled(DIM, &ids.trace_id.hex()[..8], out);
@@ -69,7 +69,7 @@ impl PrettyEncoder {
         let failed = Status::from_u8(span.fixed().status) == Status::Error;
         self.styled(if failed { "\x1b[31m" } else { "\x1b[35m" }, b"SPAN ", out);
         out.push(b' ');
-        self.styled(CYAN, intern::text(Id(span.fixed().tracer)).unwrap_or("?").as_bytes(), out);
+        self.name(Id(span.fixed().tracer), out);
         out.extend_from_slice(b"  ");
         let mut name = Vec::new();
         printable(span.name(), 0, &mut name);
@@ -79,7 +79,7 @@ impl PrettyEncoder {
             out.push(b' ');
             printable(span.description(), 0, out);
         }
-        self.fields(span.attributes(), out);
+        self.fields(span.attributes(), true, out);
         out.extend_from_slice(b"  ");
         self.styled(DIM, &span.fixed().ids.trace_id.hex()[..8], out);
         out.push(b'\n');
@@ -93,10 +93,26 @@ impl PrettyEncoder {
         out.push(b' ');
     }
 
-    /// ` key=value` for each field; the stack trace, if there is one, is returned instead.
-    fn fields<'a>(&self, fields: Fields<'a>, out: &mut Vec<u8>) -> Option<Value<'a>> {
+    /// The name of a logger or tracer.
+    fn name(&self, id: Id, out: &mut Vec<u8>) {
+        let mut name = Vec::new();
+        printable(intern::text(id).unwrap_or("?"), 0, &mut name);
+        self.styled(CYAN, &name, out);
+    }
+
+    /// ` key=value` for each field, with `repeated` the last of equal keys; the stack trace, if
+    /// there is one, is returned instead.
+    fn fields<'a>(
+        &self,
+        mut fields: Fields<'a>,
+        repeated: bool,
+        out: &mut Vec<u8>,
+    ) -> Option<Value<'a>> {
         let mut stack = None;
-        for (key, value) in fields {
+        while let Some((key, value)) = fields.next() {
+            if repeated && fields.has(key) {
+                continue;
+            }
             let name = match key {
                 Key::Id(reserved::EXCEPTION_STACKTRACE) => {
                     stack = Some(value);
@@ -112,7 +128,12 @@ impl PrettyEncoder {
             self.styled(DIM, &label, out);
             match value {
                 Value::Str(text, 0) if is_word(text) => out.extend_from_slice(text.as_bytes()),
-                value => write_value(value, out),
+                value => {
+                    // JSON escapes neither DEL nor the C1 controls, of which one is CSI.
+                    let mut json = Vec::new();
+                    write_value(value, &mut json);
+                    printable(&String::from_utf8_lossy(&json), 0, out);
+                }
             }
         }
         stack

@@ -1,0 +1,127 @@
+//! The drain thread with sinks that misbehave, and records for people's terminals.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use coati_core::hub::Hub;
+use coati_core::intern::intern;
+use coati_core::ledger::Signal;
+use coati_core::log::{LogHead, Logger, encode_fields, encode_log};
+use coati_core::pipeline::{Pipeline, PipelineConfig};
+use coati_core::record::value::Key;
+use coati_core::record::{Level, flags};
+use coati_export::config::{Config, Sources};
+use coati_export::drain::{Control, Drain, Route, Settings};
+use coati_export::encode::pretty::PrettyEncoder;
+use coati_export::health::Health;
+use coati_export::redact::Redactor;
+use coati_export::sink::{Filter, Routed, Sink};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Engine {
+    hub: Arc<Hub>,
+    pipeline: Arc<Pipeline>,
+    control: Arc<Control>,
+    health: Arc<Health>,
+}
+
+fn start(sinks: Vec<Box<dyn Sink>>) -> Engine {
+    let dict = Some(json!({"sinks": [{"type": "memory"}]}));
+    let config = Config::load(Sources { dict, ..Sources::default() }).unwrap();
+    let filter = Filter::of(&config.sinks[0]);
+    let hub = Hub::new();
+    let pipeline = Pipeline::new(PipelineConfig::default(), hub.live().clone());
+    let (control, health) = (Arc::<Control>::default(), Arc::<Health>::default());
+    let settings =
+        Settings { service: "test".into(), window: Duration::from_millis(10), batch_records: 4096 };
+    let routes = sinks.into_iter().map(|sink| Route::new(filter, sink)).collect();
+    let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
+    Drain::spawn(p, c, h, settings, Redactor::new(None), routes).unwrap();
+    hub.install(pipeline.clone());
+    Engine { hub, pipeline, control, health }
+}
+
+/// Panics at its first commit.
+struct Fragile {
+    panicked: bool,
+}
+
+impl Sink for Fragile {
+    fn name(&self) -> &str {
+        "fragile"
+    }
+
+    fn accept(&mut self, _: &mut Routed<'_, '_>) {}
+
+    fn commit(&mut self) -> io::Result<()> {
+        assert!(std::mem::replace(&mut self.panicked, true), "a sink that panics once");
+        Ok(())
+    }
+}
+
+#[test]
+fn the_drain_survives_a_sink_that_panics_and_counts_its_batch_as_lost() {
+    let engine = start(vec![Box::new(Fragile { panicked: false })]);
+    let logger = Logger::new(engine.hub.clone(), "fragile");
+    logger.log(Level::Info, "lost", &[]);
+    assert!(engine.control.flush(&engine.pipeline, PATIENCE));
+    logger.log(Level::Info, "kept", &[]);
+    assert!(engine.control.flush(&engine.pipeline, PATIENCE));
+    let books = engine.pipeline.ledger().logs;
+    assert_eq!((books.recorded, books.delivered, books.dropped["internal"]), (2, 1, 1));
+    assert_eq!(books.in_flight, 0);
+    assert_eq!(engine.health.report()["drain_restarts"], 1);
+    assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+}
+
+/// Keeps lines as a terminal would show them.
+struct Terminal(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Terminal {
+    fn name(&self) -> &str {
+        "terminal"
+    }
+
+    fn accept(&mut self, record: &mut Routed<'_, '_>) {
+        let mut out = self.0.lock().unwrap();
+        let pretty = PrettyEncoder { colour: false };
+        pretty.line(&record.record, record.ticks, &record.clock, &mut out);
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_control_character_reaches_a_terminal_and_of_equal_keys_the_last_is_shown() {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let engine = start(vec![Box::new(Terminal(shown.clone()))]);
+    let name = "logger\u{1b}[2J\u{9b}2J";
+    let head = LogHead {
+        level: Level::Info,
+        logger: intern(name).unwrap(),
+        flags: flags::LAYERED,
+        span: None,
+        call_site: None,
+        message: b"message\x1b[2J\x7f",
+    };
+    let fields = [
+        (Key::new("user"), "outer".into()),
+        (Key::new("user"), "inner".into()),
+        (Key::new("csi"), "a\u{9b}2J b\u{7f}".into()),
+        (Key::new("key\u{9b}"), "\u{1b}]0;title\u{7}".into()),
+    ];
+    engine.hub.with(|recorder| {
+        recorder.unwrap().record(Signal::Logs, Level::Info, |encoder, ticks| {
+            encode_log(encoder, ticks, &head, |encoder| encode_fields(encoder, &fields, 8));
+        });
+    });
+    assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+    let shown = String::from_utf8(shown.lock().unwrap().clone()).unwrap();
+    assert!(!shown.trim_end_matches('\n').chars().any(char::is_control), "{shown:?}");
+    assert!(shown.contains("user=inner") && !shown.contains("outer"), "{shown}");
+}
