@@ -46,7 +46,6 @@ pub struct Engine {
     config: ArcSwap<Config>,
     /// This process's part; replaced at the first call in a forked child.
     running: ArcSwapOption<Running>,
-    memory: MemoryRecords,
     started: Instant,
 }
 
@@ -55,6 +54,7 @@ struct Running {
     pipeline: Arc<Pipeline>,
     control: Arc<Control>,
     health: Arc<Health>,
+    memory: MemoryRecords,
     server: Mutex<Option<Server>>,
     address: Option<SocketAddr>,
     child: Option<u32>,
@@ -71,7 +71,6 @@ impl Engine {
             options,
             config: ArcSwap::from_pointee(config),
             running: ArcSwapOption::empty(),
-            memory: MemoryRecords::default(),
             started: Instant::now(),
         });
         let running = engine.run(None)?;
@@ -85,7 +84,13 @@ impl Engine {
     }
 
     fn revive(&self) -> Option<Arc<Pipeline>> {
-        // The parent's part is leaked: its locks may be held for ever.
+        self.leak_inherited();
+        self.run(Some(std::process::id())).ok().map(|running| running.pipeline.clone())
+    }
+
+    /// Leaks the parent's part: its locks may be held for ever, its threads are not here to be
+    /// joined, and stopping its endpoint would stop the parent's.
+    fn leak_inherited(&self) {
         let inherited = self.running.swap(None);
         #[cfg(unix)]
         if let Some(mut server) = inherited.as_ref().and_then(|i| i.server.try_lock().ok())
@@ -94,7 +99,6 @@ impl Engine {
             server.abandon_in_child();
         }
         std::mem::forget(inherited);
-        self.run(Some(std::process::id())).ok().map(|running| running.pipeline.clone())
     }
 
     fn run(&self, child: Option<u32>) -> std::io::Result<Arc<Running>> {
@@ -115,7 +119,8 @@ impl Engine {
             window: Duration::from_millis(config.drain.merge_window_ms),
             batch_records: config.drain.batch_records as u64,
         };
-        let routes = self.routes(&config, child);
+        let memory = MemoryRecords::default();
+        let routes = routes(&config, child, &memory);
         let redactor = Redactor::new(rules);
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
@@ -124,7 +129,8 @@ impl Engine {
         let server = server.and_then(|address| serve(address, &pipeline, &health));
         let address = server.as_ref().map(Server::local_addr);
         let server = Mutex::new(server);
-        let running = Arc::new(Running { pipeline, control, health, server, address, child });
+        let running =
+            Arc::new(Running { pipeline, control, health, memory, server, address, child });
         self.running.store(Some(running.clone()));
         Ok(running)
     }
@@ -156,11 +162,6 @@ impl Engine {
         }
     }
 
-    fn routes(&self, config: &Config, child: Option<u32>) -> Vec<Route> {
-        let route = |sink| Route::new(Filter::of(sink), sink::build(sink, child, &self.memory));
-        config.sinks.iter().map(route).collect()
-    }
-
     /// Puts the settings that may change into force.
     fn apply_live(&self) {
         let config = self.config();
@@ -174,12 +175,12 @@ impl Engine {
     /// This process's part, fresh in a forked child.
     fn running(&self) -> Option<Arc<Running>> {
         let running = self.running.load_full()?;
-        if running.pipeline.fork_generation() == fork::generation() {
+        if is_ours(&running) {
             return Some(running);
         }
-        // Finding the pipeline makes the hub build a fresh one here.
+        // Finding the pipeline makes the hub build a fresh one here, unless recording was off.
         self.hub.pipeline();
-        self.running.load_full()
+        self.running.load_full().filter(|fresh| is_ours(fresh))
     }
 
     /// Where its handles look it up.
@@ -205,7 +206,8 @@ impl Engine {
         if let Some(running) = self.running().filter(|_| sinks_changed) {
             let config = self.config();
             let redactor = Redactor::new(key_rules(&config));
-            running.control.set_routes(redactor, self.routes(&config, running.child));
+            let routes = routes(&config, running.child, &running.memory);
+            running.control.set_routes(redactor, routes);
         }
         Ok(())
     }
@@ -286,19 +288,30 @@ impl Engine {
 
     /// Takes what memory sinks have kept, as JSON lines.
     pub fn memory_records(&self) -> Vec<String> {
-        self.memory.take()
+        self.running().map_or_else(Vec::new, |running| running.memory.take())
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some(running) = self.running.load_full()
-            && running.pipeline.fork_generation() == fork::generation()
-            && !running.pipeline.is_stopped()
-        {
+        let Some(running) = self.running.load_full() else { return };
+        if !is_ours(&running) {
+            drop(running);
+            self.leak_inherited();
+        } else if !running.pipeline.is_stopped() {
             self.shutdown(Duration::from_secs(5));
         }
     }
+}
+
+/// Whether it was made in this process.
+fn is_ours(running: &Running) -> bool {
+    running.pipeline.fork_generation() == fork::generation()
+}
+
+fn routes(config: &Config, child: Option<u32>, memory: &MemoryRecords) -> Vec<Route> {
+    let route = |sink| Route::new(Filter::of(sink), sink::build(sink, child, memory));
+    config.sinks.iter().map(route).collect()
 }
 
 fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {

@@ -120,3 +120,44 @@ fn every_record_of_parent_and_children_arrives_exactly_once() {
         assert_eq!(seen, expected);
     }
 }
+
+/// Drops an engine in a child without taking it from the parent.
+fn drop_in_child(engine: &Arc<Engine>) {
+    // SAFETY: the child leaves by `_exit`, so that the original is never dropped there.
+    drop(unsafe { std::ptr::read(engine) });
+}
+
+#[test]
+fn a_child_that_drops_or_stops_its_parents_engine_leaves_its_endpoint_alone() {
+    for enabled in [true, false] {
+        let engine = start(json!({
+            "enabled": enabled,
+            "metrics": {"prometheus": "127.0.0.1:0"},
+            "sinks": [{"type": "memory"}],
+        }));
+        let address = engine.prometheus_address().unwrap();
+        wait_for(in_child(|| drop_in_child(&engine)));
+        if !enabled {
+            wait_for(in_child(|| {
+                let begun = std::time::Instant::now();
+                engine.shutdown(PATIENCE);
+                assert!(!engine.flush(PATIENCE) && begun.elapsed() < PATIENCE / 2);
+            }));
+        }
+        std::net::TcpStream::connect(address).expect("the parent still listens");
+    }
+}
+
+#[test]
+fn a_childs_memory_begins_empty() {
+    let engine = start(json!({"sinks": [{"type": "memory"}]}));
+    let logger = Logger::new(engine.hub().clone(), "memory");
+    logger.log(Level::Info, "of the parent", &[]);
+    assert!(engine.flush(PATIENCE));
+    wait_for(in_child(|| {
+        logger.log(Level::Info, "of the child", &[]);
+        assert!(engine.flush(PATIENCE));
+        assert_eq!(engine.memory_records().len(), 1);
+    }));
+    assert_eq!(engine.memory_records().len(), 1);
+}
