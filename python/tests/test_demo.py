@@ -23,7 +23,7 @@ PLAIN = {name: value for name, value in os.environ.items() if not name.startswit
 
 def demo(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "coati.demo", *map(str, arguments)],
+        [sys.executable, "-m", "coati", "demo", *map(str, arguments)],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -217,7 +217,7 @@ def test_another_configuration_is_in_force(tmp_path: Path) -> None:
 def test_ctrl_c_ends_early_with_the_summary(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "coati.demo", "--seconds", "600", "--out", str(out)],
+        [sys.executable, "-m", "coati", "demo", "--seconds", "600", "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -245,7 +245,7 @@ def test_a_terminal_gets_colours_and_progress(no_color: str, tmp_path: Path) -> 
 
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "coati.demo", "--seconds", "1", "--out", str(tmp_path / "out")],
+        [sys.executable, "-m", "coati", "demo", "--seconds", "1", "--out", str(tmp_path / "out")],
         stdout=theirs,
         stderr=theirs,
         env={**PLAIN, "PYTHONUTF8": "1", "TERM": "xterm", "NO_COLOR": no_color},

@@ -94,9 +94,10 @@ class Agent:
         self.log.exception(message, **fields)
         instruments.messages.add(1, agent=self.name, level="error")
 
-    def retry(self, reason: Exception, then: str) -> None:
+    def retry(self, file: str, reason: Exception, then: str) -> None:
         """Notes on the current span and in the log that a try failed and what is tried next."""
         kind = type(reason).__name__
         coati.current_span().add_event("retry", reason=kind, then=then)
-        self.say("warning", "trying again", reason=kind, detail=str(reason)[:120], then=then)
+        detail = str(reason)[:120]
+        self.say("warning", "trying again", file=file, reason=kind, then=then, detail=detail)
         instruments.retries.add(1, agent=self.name, reason=kind)

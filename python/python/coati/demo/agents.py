@@ -29,10 +29,9 @@ OLDEST, NEWEST = (f"{major}.{minor}" for major, minor in GRAMMARS)
 
 @dataclass
 class Assignment:
-    """A file for a worker. `exact` asks for the slow count, `before` is the study it corrects."""
+    """A file for a worker, or an earlier study whose count is to be made exact."""
 
     file: Path
-    exact: bool = False
     before: Study | None = None
 
 
@@ -112,8 +111,8 @@ class Worker(Agent):
             span.set_attribute("attempt", 2)
             span.add_link(coati.extract(content.before.headers))
             return await self.correct(content.before), True
-        source = await self.read(self.library / content.file)
-        tree = await self.parse(source, content.file.name)
+        source = await self.read(content.file)
+        tree = await self.parse(source, content.file.as_posix())
         markers = await self.use(tools.search, source)
         if tree is None:
             study = Study(content.file, source, None, await self.use(tools.scan, source))
@@ -132,13 +131,14 @@ class Worker(Agent):
         study.markers = found
         return study
 
-    async def read(self, path: Path) -> str:
+    async def read(self, file: Path) -> str:
         """The text, in the first encoding that works; the last one takes every byte."""
+        path = self.library / file
         for encoding, then in pairwise(ENCODINGS):
             try:
                 return await self.use(tools.read, path, encoding, how=encoding)
             except (UnicodeDecodeError, SyntaxError, LookupError) as error:
-                self.retry(error, f"read as {then}")
+                self.retry(file.as_posix(), error, f"read as {then}")
         return await self.use(tools.read, path, ENCODINGS[-1], how=ENCODINGS[-1])
 
     async def parse(self, source: str, name: str) -> ast.Module | None:
@@ -146,7 +146,7 @@ class Worker(Agent):
         try:
             return await self.use(tools.parse, source, name, GRAMMARS[0], how=OLDEST)
         except (SyntaxError, ValueError) as error:
-            self.retry(error, f"parse as Python {NEWEST}")
+            self.retry(name, error, f"parse as Python {NEWEST}")
         try:
             return await self.use(tools.parse, source, name, GRAMMARS[1], how=NEWEST)
         except (SyntaxError, ValueError) as error:

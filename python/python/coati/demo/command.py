@@ -97,14 +97,19 @@ def _prepare(out: Path) -> None:
 
 
 def _init(options: argparse.Namespace) -> None:
+    # All that matters is said: an environment made for another program changes nothing here.
+    limits = {"max_attributes": 128, "max_events": 128, "max_links": 128, "max_open": 10_000}
     config: dict[str, Any] = {
         "enabled": True,
-        "logs": {"level": "debug", "levels": {}, "disabled": []},
-        "spans": {"sampler": "parentbased_always_on"},
+        "durability": "memory",
+        "logs": {"level": "debug", "levels": {}, "disabled": [], "max_fields": 128},
+        "spans": {"sampler": "parentbased_always_on", **limits},
+        "metrics": {"max_series": 2000},
+        "ring": {"bytes": 1 << 20, "total_bytes": 1 << 28},
         "sinks": [{"type": "file", "path": str(options.out / RECORDS)}],
     }
     if options.prometheus:
-        config["metrics"] = {"prometheus": options.prometheus}
+        config["metrics"]["prometheus"] = options.prometheus
     try:
         coati.init("coati-demo", config=config)
     except coati.ConfigError as error:
@@ -123,7 +128,8 @@ def _run(options: argparse.Namespace) -> int:
     swarm = asyncio.run(_swarm(options, home, jobs))
     facts = report.circumstances(swarm, str(home), options.seed)
     facts["pace"] = pace.measure()
-    coati.flush()
+    facts["flushed"] = coati.flush()
+    facts["problems"] = coati.health()["problems"]
     facts |= report.statistics(swarm, report.tools_used())
     (options.out / METRICS).write_text(coati.metrics.prometheus_text(), encoding="utf-8")
     facts["ledger"] = coati.shutdown()
@@ -155,4 +161,4 @@ def _tell(options: argparse.Namespace) -> int:
     print(summary.write(style, records, verdict, options.out))
     if options.check:
         print(summary.verdicts(style, verdict))
-    return 1 if options.check and not all(finding.ok for finding in verdict) else 0
+    return 0 if all(finding.ok for finding in verdict) else 1

@@ -38,9 +38,8 @@ def circumstances(swarm: Swarm, library: str, seed: int) -> dict[str, Any]:
 
 def tools_used() -> list[str]:
     """The tools that were called, from the metrics."""
-    return sorted(
-        {m.labels["tool"] for m in coati.metrics.snapshot() if m.name == "tool_time"},
-    )
+    metrics = coati.metrics.snapshot()
+    return sorted({str(each.labels["tool"]) for each in metrics if each.name == "tool_time"})
 
 
 def _stats(stats: Any) -> dict[str, float | None]:

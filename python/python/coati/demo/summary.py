@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import tree
+from . import tree, voices
 from .check import Finding
 from .records import METRICS, RECORDS, REPORT, SUMMARY, Records, Span
 from .style import Style, cut, duration, milliseconds, size, table
@@ -25,7 +25,7 @@ def write(style: Style, records: Records, findings: list[Finding], out: Path) ->
         _tools(style, records),
         _throughput(style, records),
         _ledger(style, records),
-        _holds(style, findings),
+        _holds(style, records, findings),
         _files(style, records, out),
         _next(style, records, out),
     ]
@@ -52,7 +52,7 @@ def _title(style: Style, title: str, aside: str = "") -> str:
 
 
 def _indent(lines: list[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
+    return [f"  {line}".rstrip() for line in lines]
 
 
 def _studies(records: Records) -> list[Span]:
@@ -120,7 +120,9 @@ def _trace(style: Style, records: Records) -> list[str]:
     if not spans:
         return [_title(style, "One trace"), "  no job was finished"]
     aside = f"{spans[0].trace_id}, {len(spans)} spans"
-    return [_title(style, "One trace", aside), *_indent(tree.draw(style, spans))]
+    said = voices.hear(style, records, spans)
+    heading = ["", style("dim", "what was said in it, by its trace id")] if said else []
+    return [_title(style, "One trace", aside), *_indent(tree.draw(style, spans) + heading + said)]
 
 
 def _agents(style: Style, records: Records) -> list[str]:
@@ -212,12 +214,15 @@ def _ledger(style: Style, records: Records) -> list[str]:
     return [_title(style, "Ledger"), *_indent(table(style, head, rows))]
 
 
-def _holds(style: Style, findings: list[Finding]) -> list[str]:
+def _holds(style: Style, records: Records, findings: list[Finding]) -> list[str]:
     good = sum(finding.ok for finding in findings)
     line = f"{_tick(style, good == len(findings))} {good} of {len(findings)} properties hold"
     aside = "between these files (--check shows each)"
     bad = [finding for finding in findings if not finding.ok]
-    return [f"{line} {style('dim', aside)}", *(verdicts(style, bad).splitlines() if bad else [])]
+    lines = [f"{line} {style('dim', aside)}", *(verdicts(style, bad).splitlines() if bad else [])]
+    for problem in records.report["problems"]:
+        lines.append(style("red", f"  {problem['component']}: {problem['reason']}"))
+    return lines
 
 
 def _files(style: Style, records: Records, out: Path) -> list[str]:
@@ -240,19 +245,18 @@ def _next(style: Style, records: Records, out: Path) -> Iterator[str]:
     file = shlex.quote(str(out / RECORDS))
     spans = tree.choose(records)
     yield _title(style, "What to type next")
-    slowest = "select(.span) | [.duration_ns, .span, .attributes.file] | @tsv"
+    slowest = (
+        'select(.span == "study") | [.duration_ns, .attributes.file, .attributes.agent] | @tsv'
+    )
     wrong = 'select(.level == "error") | [.agent, .message, ."exception.message"]'
     commands = [
-        ("the slowest spans", f"jq -r '{slowest}' {file} | sort -rn | head"),
+        ("the slowest studies, in nanoseconds", f"jq -r '{slowest}' {file} | sort -rn | head"),
         ("what went wrong", f"jq -c '{wrong}' {file}"),
     ]
     if spans:
-        commands.append(
-            (
-                "that trace",
-                f"grep {spans[0].trace_id} {file} | jq -c '[.span // .message, .status.code]'",
-            )
-        )
+        lines = "[.start // .timestamp, .span // .message, .attributes.file // .file] | @tsv"
+        one = f"grep {spans[0].trace_id} {file} | jq -r '{lines}' | sort"
+        commands.append(("that trace, logs and spans", one))
     commands.append(("how this program would be watched", "coati doctor"))
     commands.append(("your own program", "coati run your_program.py"))
     for what, command in commands:

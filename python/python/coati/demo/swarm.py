@@ -8,9 +8,10 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import coati
 
@@ -45,15 +46,15 @@ class Swarm:
         self.stopping = asyncio.Event()
         self.inboxes = {role: Inbox() for role in ("plan", "study", "review", "summarise")}
         threads = ThreadPoolExecutor(min(workers, (os.cpu_count() or 1) + 2), "tool")
-        self.pool = coati.wrap_executor(threads)
+        pool = cast(Executor, coati.wrap_executor(threads))
         self.threads = threads
         names = [f"worker-{n}" for n in range(1, workers + 1)]
         inbox = self.inboxes
         self.agents: list[Agent] = [
-            Planner("planner", inbox["plan"], self.pool, library),
-            *(Worker(name, inbox["study"], self.pool, library) for name in names),
-            Critic("critic", inbox["review"], self.pool, seed),
-            Summariser("summariser", inbox["summarise"], self.pool),
+            Planner("planner", inbox["plan"], pool, library),
+            *(Worker(name, inbox["study"], pool, library) for name in names),
+            Critic("critic", inbox["review"], pool, seed),
+            Summariser("summariser", inbox["summarise"], pool),
         ]
         self.at_once = 1 + workers // 4
         coati.observable_gauge("queue_depth", self.waiting)
@@ -136,7 +137,7 @@ class Swarm:
                 if len(studies) < len(plan):
                     span.add_event("cut short", unread=len(plan) - len(studies))
                 if studies and not self.stopping.is_set():
-                    await self.review(job, studies)
+                    await coati.trace("quality", role="critic")(self.review)(job, studies)
                 totals: Totals = await ask(self.inboxes["summarise"], job.name, studies)
                 self.tally.totals.append(totals)
                 self.tally.jobs += 1
@@ -169,14 +170,13 @@ class Swarm:
         answer: Study | None = await ask(self.inboxes["study"], job.name, assignment)
         return answer
 
-    @coati.trace("quality", role="critic")
     async def review(self, job: Job, studies: list[Study]) -> None:
         """Lets the critic look, and workers correct what it sends back, until it is content."""
         wrong: list[Study] = await ask(self.inboxes["review"], job.name, studies)
         if not wrong:
             return
         self.tally.sent_back += len(wrong)
-        again = [Assignment(study.file, exact=True, before=study) for study in wrong]
+        again = [Assignment(study.file, before=study) for study in wrong]
         await asyncio.gather(*(self.study(job, assignment) for assignment in again))
         if not self.stopping.is_set():
             await ask(self.inboxes["review"], job.name, wrong)

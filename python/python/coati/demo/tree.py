@@ -43,10 +43,10 @@ def _link(spans: list[Span]) -> Span:
     for span in spans:
         span.children = []
     for span in sorted(spans, key=lambda span: span.start):
-        if span.parent:
-            by_id[span.parent].children.append(span)
-        else:
+        if not span.parent:
             root = span
+        elif span.parent in by_id:
+            by_id[span.parent].children.append(span)
     studies = [span for span in spans if span.name == "study"]
     for study in studies:
         study.told = "links" in study.raw
@@ -80,7 +80,7 @@ class _Drawing:
             self.add(child, indent + here, indent + below)
         if hidden:
             slowest = duration(max(child.duration for child in hidden))
-            text = f"{indent}└─ … {len(hidden)} more studies, none over {slowest}"
+            text = f"{indent}└─ … {len(hidden)} more of these, none over {slowest}"
             self.lines.append(style("dim", text))
 
     def note(self, span: Span) -> str:
