@@ -109,12 +109,6 @@ impl Timeline {
         self.pieces.get(after).map_or(value, |next| value.min(next.wall))
     }
 
-    /// Nanoseconds that `ticks` last.
-    #[inline]
-    pub fn duration_ns(&self, ticks: u64) -> u64 {
-        (ticks as f64 * self.rate) as u64
-    }
-
     /// Nanoseconds per tick.
     pub fn ns_per_tick(&self) -> f64 {
         self.rate

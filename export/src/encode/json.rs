@@ -256,7 +256,7 @@ fn encoded_key(name: &str, place: Place) -> Box<[u8]> {
     encoded.into()
 }
 
-/// Start, end and length of a span, in nanoseconds.
+/// Start, end and length of a span, in nanoseconds; the length is the difference of the two.
 pub(super) struct SpanTimes {
     pub start: u64,
     pub end: u64,
@@ -268,15 +268,10 @@ pub(super) fn span_times(span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>)
     let wall_start = fixed.header.flags & flags::WALL_START != 0;
     let start = if wall_start { fixed.start } else { clock.timeline.wall_ns(fixed.start) };
     let end = match fixed.wall_end {
-        0 => clock.timeline.wall_ns(ticks).max(start),
+        0 => clock.timeline.wall_ns(ticks),
         wall => wall,
     };
-    let duration = if wall_start || fixed.wall_end != 0 {
-        end.saturating_sub(start)
-    } else {
-        clock.timeline.duration_ns(ticks.saturating_sub(fixed.start))
-    };
-    SpanTimes { start, end, duration }
+    SpanTimes { start, end: end.max(start), duration: end.saturating_sub(start) }
 }
 
 /// The inside of a JSON string for an interned name.
