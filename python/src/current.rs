@@ -89,6 +89,11 @@ impl Current {
         Self(value)
     }
 
+    /// Takes over a reference that was [`Current::into_object`], perhaps null.
+    pub fn of(object: *mut PyObject) -> Self {
+        Self(object)
+    }
+
     /// The node, if there is one.
     #[inline(always)]
     pub fn node(&self) -> Option<&Node> {
@@ -167,8 +172,8 @@ impl Entry {
         unsafe {
             if current.object() != object {
                 if let Some(node) = node(object) {
-                    ffi::Py_XINCREF(self.before);
-                    ffi::Py_XDECREF(node.left.replace(self.before));
+                    let before = if self.before.is_null() { ffi::Py_None() } else { self.before };
+                    ffi::Py_XDECREF(node.left.replace(ffi::Py_NewRef(before)));
                 }
                 return;
             }

@@ -2,13 +2,16 @@
 
 use std::ffi::{CStr, c_int, c_void};
 
+use coati_core::span::Span as Passing;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::current::{Current, Entry};
-use crate::raw::{self, Class, Raw};
+use crate::raw::{self, Class, Raw, Table};
+use crate::remote::{Remote, node_of};
+use crate::span::Span;
 
 /// An executor that carries the context.
 #[pyclass(frozen, module = "coati", name = "ContextExecutor")]
@@ -27,6 +30,11 @@ unsafe impl Send for Carried {}
 
 static CLASS: Class = Class::new();
 
+static METHODS: Table<[ffi::PyMethodDef; 2]> = Table([
+    raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
+    raw::END,
+]);
+
 impl Raw for Carried {
     const NAME: &'static CStr = c"coati._native.Carried";
     const DOC: &'static CStr = c"A function with the context it runs in.";
@@ -36,7 +44,10 @@ impl Raw for Carried {
     }
 
     fn slots() -> Vec<ffi::PyType_Slot> {
-        vec![raw::slot(ffi::Py_tp_call, call as *mut c_void)]
+        vec![
+            raw::slot(ffi::Py_tp_call, call as *mut c_void),
+            raw::slot(ffi::Py_tp_methods, METHODS.pointer()),
+        ]
     }
 
     unsafe fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> c_int) -> c_int {
@@ -82,6 +93,41 @@ unsafe extern "C" fn call(
         }
     }
     result
+}
+
+/// To another process goes the trace, as it would in headers.
+unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: a method of this class; live objects.
+        let (function, current) = unsafe {
+            let carried = raw::value::<Carried>(this);
+            let function = Bound::from_borrowed_ptr(py, carried.function);
+            (function, Current::of(ffi::Py_XNewRef(carried.current)))
+        };
+        let context = current.node().map(|node| {
+            let object = Remote::object(node.context, node.tracestate.clone());
+            // SAFETY: a new reference, or null with an error set.
+            unsafe { Bound::from_owned_ptr_or_err(py, object) }
+        });
+        let restore = py.import("coati._native")?.getattr("_carried")?;
+        Ok((restore, (function, context.transpose()?)).into_pyobject(py)?.into_ptr())
+    })
+}
+
+/// What has come from another process.
+#[pyfunction]
+pub fn _carried<'py>(
+    py: Python<'py>,
+    function: Bound<'py, PyAny>,
+    context: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let current = match context.as_ref().and_then(node_of) {
+        Some(node) => Span::object(Passing::passing(node.context), Some(node)),
+        None => std::ptr::null_mut(),
+    };
+    let function = function.into_ptr();
+    // SAFETY: a new reference, or null with an error set.
+    unsafe { Bound::from_owned_ptr_or_err(py, raw::new(Carried { function, current })) }
 }
 
 /// Makes the class.

@@ -25,27 +25,34 @@ pub struct Simple<'a> {
 }
 
 impl<'a> Simple<'a> {
-    /// The fields of `args`; `None` where one needs conversion or they are too many.
+    /// No fields yet.
     #[inline(always)]
-    pub fn read(args: &'a Args) -> Option<Self> {
+    pub fn new() -> Self {
+        Self { fields: [const { MaybeUninit::uninit() }; INLINE], len: 0 }
+    }
+
+    /// Reads the fields of `args`; `false` where one needs conversion or they are too many. In
+    /// place: moving them would cost more than reading them.
+    #[inline(always)]
+    pub fn read(&mut self, args: &'a Args) -> bool {
         let values = args.values();
-        let mut simple = Self { fields: [const { MaybeUninit::uninit() }; INLINE], len: 0 };
         if values.is_empty() {
-            return Some(simple);
+            return true;
         }
         if values.len() > INLINE {
-            return None;
+            return false;
         }
-        for (place, &object) in simple.fields.iter_mut().zip(values) {
+        for (place, &object) in self.fields.iter_mut().zip(values) {
             // SAFETY: the caller of the method holds its arguments until it returns.
-            place.write((UNKNOWN, unsafe { value::simple(object) }?));
+            let Some(value) = (unsafe { value::simple(object) }) else { return false };
+            place.write((UNKNOWN, value));
         }
-        for (place, &key) in simple.fields.iter_mut().zip(names::of(args.names).keys()) {
+        for (place, &key) in self.fields.iter_mut().zip(names::of(args.names).keys()) {
             // SAFETY: written above: there are as many names as values.
             unsafe { place.assume_init_mut() }.0 = key;
         }
-        simple.len = values.len();
-        Some(simple)
+        self.len = values.len();
+        true
     }
 
     /// The fields.

@@ -27,7 +27,9 @@ mod trace;
 mod tracer;
 mod value;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 4]> = raw::Table([
     raw::fast(c"trace", trace::trace, c"trace(function_or_name=None, /, **attributes)\n--\n\nDecorate a function: a span around each call."),
@@ -38,7 +40,20 @@ static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 4]> = raw::Table([
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    static FIRST: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let py = module.py();
+    // SAFETY: the interpreter is attached; both pointers are only compared.
+    if unsafe { pyo3::ffi::PyInterpreterState_Get() != pyo3::ffi::PyInterpreterState_Main() } {
+        return Err(PyImportError::new_err(
+            "coati cannot be imported in a sub-interpreter: a process has one engine, whose \
+             classes belong to the main interpreter",
+        ));
+    }
+    // Imported again after it was taken out of `sys.modules`: it is the same module.
+    if let Some(first) = FIRST.get(py) {
+        return module.dict().update(first.bind(py).dict().as_mapping());
+    }
+    let _ = FIRST.set(py, module.clone().unbind());
     current::make(py)?;
     raw::make::<awaitable::Ready>(py)?;
     raw::make::<scope::Scope>(py)?;
@@ -54,6 +69,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     executor::make(py)?;
     trace::make(py)?;
     module.add_class::<executor::Executor>()?;
+    module.add_function(wrap_pyfunction!(executor::_carried, module)?)?;
     module.add_function(wrap_pyfunction!(executor::wrap_executor, module)?)?;
     raw::add_functions(module, FUNCTIONS.pointer())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -84,7 +84,14 @@ impl Logger {
     /// A line whose level is below the threshold, or that comes before `init`.
     #[cold]
     #[inline(never)]
-    fn refused(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
+    fn refused(
+        &self,
+        py: Python<'_>,
+        level: Level,
+        args: &Args,
+        skip: usize,
+        handled: Handled,
+    ) -> PyResult<()> {
         if hub().is_on() {
             hub().with(|recorder| {
                 if let Some(recorder) = recorder {
@@ -92,7 +99,7 @@ impl Logger {
                 }
             });
         } else if level >= Level::Warning && early::applies() {
-            let args = Prepared::convert(py, args, skip, Handled::Named)?;
+            let args = Prepared::convert(py, args, skip, handled)?;
             early::print(py, level, &self.name, self.bound.as_deref(), &args)?;
         }
         Ok(())
@@ -101,14 +108,15 @@ impl Logger {
     #[inline(always)]
     fn record(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
         if !self.admits(level) {
-            return self.refused(py, level, args, skip);
+            return self.refused(py, level, args, skip, Handled::Named);
         }
         let message = args.positional(skip);
+        let mut fields = Simple::new();
         // SAFETY: a live argument.
         if unsafe { ffi::PyUnicode_CheckExact(message) } != 0
             // SAFETY: a `str` that lives over the call.
             && let Some(message) = unsafe { text::utf8(message) }
-            && let Some(fields) = Simple::read(args)
+            && fields.read(args)
             && (args.names.is_null() || !names::of(args.names).exc_info)
         {
             let current = Current::get();
@@ -255,7 +263,7 @@ unsafe extern "C" fn with_exception(
         if logger.admits(Level::Error) {
             logger.record_converted(py, Level::Error, &args, 0, Handled::Always)?;
         } else {
-            logger.refused(py, Level::Error, &args, 0)?;
+            logger.refused(py, Level::Error, &args, 0, Handled::Always)?;
         }
         Ok(raw::none())
     })

@@ -6,6 +6,7 @@ mod methods;
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
 
+use coati_core::ids::SpanId;
 use coati_core::span::{Span as Core, Status};
 use pyo3::exceptions::{PyBaseException, PyGeneratorExit};
 use pyo3::ffi;
@@ -29,6 +30,8 @@ pub struct Span {
     entry: Guarded<Option<Entry>>,
     /// How often it has been entered and not left.
     depth: Cell<u32>,
+    /// It stands for the span around it, which stays current.
+    transparent: bool,
 }
 
 // SAFETY: touched under the interpreter's lock only.
@@ -78,10 +81,12 @@ impl Span {
     /// The object of a span that has just been started.
     #[inline(always)]
     pub fn object(core: Core, parent: Option<&Node>) -> *mut PyObject {
+        let span_id = core.context().span_id;
+        let transparent = span_id == parent.map_or(SpanId::NONE, |parent| parent.context.span_id);
         let tracestate = parent.and_then(|parent| parent.tracestate.clone());
         let node = Node::new(*core.context(), tracestate);
         let (core, entry) = (Guarded::new(core), Guarded::new(None));
-        raw::new(Self { node, core, entry, depth: Cell::new(0) })
+        raw::new(Self { node, core, entry, depth: Cell::new(0), transparent })
     }
 
     /// What is current while it is entered.
@@ -162,7 +167,7 @@ pub unsafe fn enter(this: *mut PyObject) {
     let span = unsafe { raw::value::<Span>(this) };
     let depth = span.depth.get();
     span.depth.set(depth + 1);
-    if depth > 0 {
+    if depth > 0 || span.transparent {
         return;
     }
     let current = Current::get();

@@ -92,6 +92,20 @@ impl Tracer {
     #[inline(always)]
     pub fn start_simple(&self, name: &str, current: &Current) -> *mut PyObject {
         let parent = current.node();
+        if let Some(node) = parent
+            && node.context.is_valid()
+            && !node.context.is_sampled()
+            && hub().live().sampler().parent_based
+            && let Some(span) = current.span()
+        {
+            // Nothing of it will ever be seen: the span around it stands for it.
+            hub().with(|recorder| {
+                if let Some(recorder) = recorder {
+                    recorder.count_unsampled();
+                }
+            });
+            return span.into_ptr();
+        }
         let start = Start { parent: parent.map(|node| node.context), ..Start::default() };
         Span::object(self.0.start(name, start), parent)
     }
@@ -133,7 +147,10 @@ impl Tracer {
 /// Adds the attributes of a call; `false` where one needs conversion.
 #[inline(always)]
 fn add(span: &Span, args: &Args) -> bool {
-    let Some(fields) = Simple::read(args) else { return false };
+    let mut fields = Simple::new();
+    if !fields.read(args) {
+        return false;
+    }
     span.with_core(|core| {
         if let Some(body) = core.body() {
             body.extend(|encoder, room| encode_fields(encoder, fields.all(), room));

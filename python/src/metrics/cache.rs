@@ -24,6 +24,29 @@ struct Entry {
     series: Arc<Series>,
 }
 
+impl Entry {
+    #[inline(always)]
+    fn is_of(&self, args: &Args) -> bool {
+        let values = args.values();
+        self.names == args.names
+            && self.len == values.len()
+            // SAFETY: live objects: arguments, and those the entry holds.
+            && values.iter().zip(&self.values).all(|(&a, &b)| unsafe { same(a, b) })
+    }
+
+    /// Calls `f` unless the series is of an earlier pipeline.
+    #[inline(always)]
+    fn with(&self, f: impl FnOnce(&Series, &Shard)) -> bool {
+        hub().with(|recorder| match recorder {
+            Some(recorder) if hub().key() == self.pipeline => {
+                f(&self.series, recorder.shard());
+                true
+            }
+            _ => false,
+        })
+    }
+}
+
 /// An instrument's recent labels.
 #[derive(Default)]
 pub struct Cache(Vec<Option<Box<Entry>>>);
@@ -109,20 +132,18 @@ impl Cache {
     /// Calls `f` with the series and this thread's cells; `false` where it is not known.
     #[inline(always)]
     pub fn with(&self, place: usize, args: &Args, f: impl FnOnce(&Series, &Shard)) -> bool {
-        let Some(Some(entry)) = self.0.get(place) else { return false };
-        let values = args.values();
-        let known = entry.names == args.names
-            && entry.len == values.len()
-            // SAFETY: live objects: arguments, and those the entry holds.
-            && values.iter().zip(&entry.values).all(|(&a, &b)| unsafe { same(a, b) });
-        known
-            && hub().with(|recorder| match recorder {
-                Some(recorder) if hub().key() == entry.pipeline => {
-                    f(&entry.series, recorder.shard());
-                    true
-                }
-                _ => false,
-            })
+        if self.0.is_empty() {
+            return false;
+        }
+        self.find(place, args).is_some_and(|entry| entry.with(f))
+    }
+
+    /// Each place has a neighbour for the second of two that meet there.
+    #[inline(always)]
+    fn find(&self, place: usize, args: &Args) -> Option<&Entry> {
+        [place, place ^ 1]
+            .into_iter()
+            .find_map(|place| self.0[place].as_deref().filter(|entry| entry.is_of(args)))
     }
 
     /// Keeps what a call's labels led to; what was there before is given back.
@@ -144,7 +165,8 @@ impl Cache {
             ffi::Py_INCREF(entry.names);
             values.iter().for_each(|&value| ffi::Py_INCREF(value));
         }
-        self.0[place].replace(Box::new(entry)).map(Released)
+        let before = self.0[place].replace(Box::new(entry));
+        std::mem::replace(&mut self.0[place ^ 1], before).map(Released)
     }
 }
 

@@ -150,10 +150,8 @@ unsafe extern "C" fn event(
         let name = convert_text(&name)?;
         let keyword =
             args.keyword(py, "attributes").filter(|value| value.is_instance_of::<PyDict>());
-        if args.count == 1
-            && keyword.is_none()
-            && let Some(fields) = Simple::read(&args)
-        {
+        let mut fields = Simple::new();
+        if args.count == 1 && keyword.is_none() && fields.read(&args) {
             add_event(span, &name, time, &Call::Simple(fields.all()));
             return Ok(raw::none());
         }
