@@ -68,6 +68,13 @@ test-python: install-python ## Python tests, stubs and lints
 deny: ## Licences and sources of dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
 
+PLATFORMS := aarch64-unknown-linux-gnu aarch64-apple-darwin x86_64-pc-windows-gnu
+
+.PHONY: check-platforms
+check-platforms: ## Compile the core for the platforms that are not tested (needs rustup)
+	rustup target add $(PLATFORMS)
+	for platform in $(PLATFORMS); do cargo check -p coati-core --target $$platform || exit 1; done
+
 # --- benchmarks -----------------------------------------------------------------------------
 
 .PHONY: bench
