@@ -21,7 +21,8 @@ metrics_page_lost    metrics_shared_cells_are_made_once
 metrics_page_make    metrics_page_is_seen_whole
 metrics_window       metrics_deltas_report_each_value_once
 registry_exit        exit_hands_the_ring_to_the_drain_and_the_next_thread
-registry_has_exited  exit_hands_the_ring_to_the_drain_and_the_next_thread
+registry_recycle     exit_hands_the_ring_to_the_drain_and_the_next_thread
+registry_take_over   exit_hands_the_ring_to_a_thread_that_does_not_wait_for_the_drain
 ring_filler          ring_wraps_around_with_a_filler
 ring_look            ring_refuses_when_full_and_takes_again
 ring_publish         ring_passes_records_of_any_size

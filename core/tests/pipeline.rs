@@ -248,3 +248,23 @@ fn no_ledger_has_more_delivered_than_recorded_while_rings_are_added() {
         });
     }
 }
+
+#[test]
+fn threads_that_come_and_go_faster_than_the_drain_looks_share_a_ring() {
+    let total_bytes = 2 * 4096;
+    let (hub, pipeline) =
+        start(PipelineConfig { ring_bytes: 4096, total_bytes, ..PipelineConfig::default() });
+    let logger = Logger::new(hub, "short");
+    for _ in 0..20 {
+        // Joined one by one: the end of a scope does not wait for thread-locals to go.
+        std::thread::scope(|scope| {
+            scope.spawn(|| logger.log(Level::Info, "hello", &[])).join().unwrap();
+        });
+    }
+    let mut lines = 0;
+    drain(&pipeline, &mut Drains::default(), |_| lines += 1);
+    assert_eq!(lines, 20);
+    assert_eq!(pipeline.registry().memory_bytes(), 4096);
+    let books = pipeline.ledger().logs;
+    assert_eq!((books.recorded, books.delivered, books.in_flight), (20, 20, 0));
+}

@@ -13,7 +13,7 @@ use crate::records::{SIGNAL, drain, record, registry};
 fn growth_of_the_registry_is_seen_by_the_drain() {
     static BOTH: Witness = Witness::new();
     static NEITHER: Witness = Witness::new();
-    explore(64_000, None, || {
+    explore(1_000, Some(3), || {
         let registry = Arc::new(registry(32, 2));
         let books = Counts::default();
         let mut drains = Drains::default();

@@ -6,6 +6,16 @@ pub use real::{Region, Storage};
 #[cfg(coati_loom)]
 pub use model::{Region, Storage};
 
+impl Storage {
+    /// Whether at least half of it is free, by positions that may be a little old.
+    pub(crate) fn is_roomy(&self) -> bool {
+        use crate::sync::atomic::Ordering;
+        // Relaxed: a hint; whoever records looks again.
+        let head = self.head().load(Ordering::Relaxed);
+        self.tail().load(Ordering::Relaxed).saturating_sub(head) <= self.capacity() / 2
+    }
+}
+
 #[cfg(not(coati_loom))]
 mod real {
     use std::io;

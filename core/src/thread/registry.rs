@@ -2,9 +2,11 @@
 //!
 //! A channel (ring and counts) goes through `ACTIVE → EXITED → FREE → ACTIVE`. The thread itself
 //! makes the first step, the drain the second once the ring is empty, and the next thread that
-//! needs a ring the third. Counts stay with the channel and go on growing, so nothing has to be
-//! folded when a thread ends: ten thousand short threads leave as many channels as ever ran at
-//! once.
+//! needs a ring the third. When none is free, that thread takes over one that is still to be
+//! emptied, `EXITED → ACTIVE`: threads may come and go faster than the drain looks. It goes on
+//! behind what is there, and the drain notices nothing. Counts stay with the channel and go on
+//! growing, so nothing has to be folded when a thread ends: ten thousand short threads leave as
+//! many channels as ever ran at once.
 
 use crate::ledger::{Counts, Reason, Signal};
 use crate::ring::{Consumer, Producer, Region, Storage};
@@ -39,10 +41,21 @@ impl Channel {
         self.state.store(EXITED, order!(Release, "registry_exit"));
     }
 
+    /// Makes the calling thread the next to record, if the last one has gone and has left half of
+    /// the ring free or `anyway`. Under the registry's lock.
+    fn take_over(&self, anyway: bool) -> bool {
+        if self.state.load(Ordering::Relaxed) != EXITED || !(anyway || self.storage.is_roomy()) {
+            return false;
+        }
+        // SYNC POINT C (acquire): who takes over goes on where the last thread stopped.
+        let acquire = order!(Acquire, "registry_take_over");
+        self.state.compare_exchange(EXITED, ACTIVE, acquire, Ordering::Relaxed).is_ok()
+    }
+
     /// Whether the thread has gone.
     pub fn has_exited(&self) -> bool {
-        // SYNC POINT C (acquire): who sees the exit sees all that was published before.
-        self.state.load(order!(Acquire, "registry_has_exited")) == EXITED
+        // Relaxed: a hint; `recycle` and `take_over` synchronise.
+        self.state.load(Ordering::Relaxed) == EXITED
     }
 }
 
@@ -89,7 +102,12 @@ impl Registry {
             let producer = Producer::new(channel.storage.clone(), self.spare);
             return Some((channel, producer));
         }
-        if (inner.channels.len() + 1) * self.ring_bytes > self.total_bytes {
+        let full = (inner.channels.len() + 1) * self.ring_bytes > self.total_bytes;
+        if let Some(channel) = inner.channels.iter().find(|channel| channel.take_over(full)) {
+            let producer = Producer::new(channel.storage.clone(), self.spare);
+            return Some((channel.clone(), producer));
+        }
+        if full {
             return None;
         }
         let region = (self.make_region)(self.ring_bytes).ok()?;
@@ -121,12 +139,17 @@ impl Registry {
     }
 
     /// Gives the ring of a thread that has gone to the next one that comes. Only the drain calls
-    /// it, with a channel that has exited and is empty.
+    /// it, with a channel that has exited and is empty, and that nobody may have taken over since.
     pub fn recycle(&self, channel: &Arc<Channel>) {
         let mut inner = lock(&self.inner);
-        // Relaxed: read by the drain itself, and by `attach` under the lock.
-        channel.state.store(FREE, Ordering::Relaxed);
-        inner.free.push(channel.clone());
+        // SYNC POINT C (acquire): what the last thread did comes before what the next one does.
+        // Which thread was the last may have changed since the drain looked: one may have taken
+        // over and gone, and left records. They do not keep the ring from being used.
+        let acquire = order!(Acquire, "registry_recycle");
+        let exited = channel.state.compare_exchange(EXITED, FREE, acquire, Ordering::Relaxed);
+        if exited.is_ok() {
+            inner.free.push(channel.clone());
+        }
     }
 }
 
@@ -212,7 +235,6 @@ impl Drains {
     /// Recycles the rings of threads that have gone, once they are empty.
     pub fn recycle(&self, registry: &Registry) {
         for drain in &self.list {
-            // First the exit, then the tail: nothing can be published in between.
             if drain.channel.has_exited() && drain.consumer.is_empty() {
                 registry.recycle(&drain.channel);
             }
