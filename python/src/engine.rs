@@ -157,6 +157,11 @@ fn duration(seconds: f64) -> Duration {
 #[pyo3(signature = (timeout=5.0))]
 pub fn flush(timeout: f64) -> bool {
     let Some(started) = started().filter(|started| !started.stopped) else { return true };
+    // In a forked child, before anything is recorded there: perhaps inside an at-fork handler, where
+    // no engine is to be built.
+    if hub().is_inherited() {
+        return false;
+    }
     let mut flushed = false;
     without_lock(&mut || flushed = started.core.flush(duration(timeout)));
     flushed

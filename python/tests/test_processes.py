@@ -321,6 +321,25 @@ def test_import_in_a_sub_interpreter_says_why(program: Any) -> None:
     assert "interpreter" in program.stdout
 
 
+def test_a_flush_in_an_at_fork_handler_is_refused(program: Any) -> None:
+    program.run(
+        """
+        import coati, os
+        coati.init("svc", config={"sinks": [SINK]})
+        log = coati.get_logger("p")
+        said = []
+        os.register_at_fork(after_in_child=lambda: said.append(coati.flush()))
+        log.info("parent")
+        pid = os.fork()
+        if pid == 0:
+            log.info("child")
+            os._exit(0 if said == [False] and coati.flush() else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+    assert sorted(program.messages()) == ["child", "parent"]
+
+
 def test_the_package_may_be_imported_anew(program: Any) -> None:
     program.run(
         """

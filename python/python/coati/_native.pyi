@@ -72,6 +72,7 @@ def flush(timeout: float = 5.0) -> bool:
     """Wait until everything recorded before the call, by any thread, is in its sinks.
 
     Waits at most ``timeout`` seconds, without the interpreter's lock, and tells whether it is.
+    False in an at-fork handler, and in a forked child that has recorded nothing yet.
     """
 
 def shutdown(timeout: float = 5.0) -> dict[str, Any]:
