@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::gil::{Guarded, without_lock};
 use crate::hub::hub;
 use crate::metrics::observe;
-use crate::{early, exit, json};
+use crate::{early, exit, filtered, json};
 
 create_exception!(
     coati,
@@ -129,6 +129,7 @@ pub fn init(
     let core = Core::start(hub().clone(), config, options)
         .map_err(|error| PyOSError::new_err(error.to_string()))?;
     early::end();
+    filtered::forget();
     let fresh = Started { core, initial, stopped: false };
     // The engine before this one stays: its drain has ended and others may still hold it.
     std::mem::forget(STARTED.borrow().and_then(|mut place| place.replace(fresh)));
@@ -185,6 +186,7 @@ pub fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<Bound<'_, PyAny>> {
     if !first {
         return ledger(py);
     }
+    filtered::tell();
     let mut books = Ledger::default();
     without_lock(&mut || books = now.core.shutdown(duration(timeout)));
     json::to_python(py, &ledger_json(&books))
@@ -195,6 +197,7 @@ pub fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<Bound<'_, PyAny>> {
 pub fn ledger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let mut books = Ledger::default();
     if let Some(started) = started() {
+        filtered::tell();
         without_lock(&mut || books = started.core.ledger());
     }
     json::to_python(py, &ledger_json(&books))

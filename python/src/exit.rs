@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::engine::{self, started};
+use crate::filtered;
 use crate::gil::without_lock;
 use crate::hub::hub;
 use crate::metrics::observe;
@@ -27,6 +28,7 @@ pub fn register(py: Python<'_>) -> PyResult<()> {
         if let Some(register) = py.import("os")?.getattr_opt("register_at_fork")? {
             let kwargs = PyDict::new(py);
             kwargs.set_item("before", module.getattr("_before_fork")?)?;
+            kwargs.set_item("after_in_child", module.getattr("_after_fork")?)?;
             register.call((), Some(&kwargs))?;
         }
     }
@@ -50,6 +52,12 @@ extern "C" fn last() {
     if let Some(started) = started() {
         started.core.shutdown(TIMEOUT);
     }
+}
+
+/// A child counts for itself.
+#[pyfunction]
+pub fn _after_fork() {
+    filtered::forget();
 }
 
 /// A child of `multiprocessing` leaves by `os._exit`, after the module's own finalizers, which it

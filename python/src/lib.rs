@@ -10,6 +10,7 @@ mod exception;
 mod executor;
 mod exit;
 mod fields;
+mod filtered;
 mod gil;
 mod hub;
 mod json;
@@ -85,6 +86,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engine::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_at_exit, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(exit::_after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_in_child, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_flush_child, module)?)?;
     // The package lists what is public; this half is not for importing.

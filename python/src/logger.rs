@@ -18,7 +18,7 @@ use crate::exception::{self, Told};
 use crate::fields::{Call, Layer, Layers, Simple};
 use crate::hub::hub;
 use crate::raw::{self, Args, Class, Raw, Table};
-use crate::{call_site, convert, early, gil, names, text};
+use crate::{call_site, convert, early, filtered, gil, names, text};
 
 /// A named source of log lines, perhaps with fields of its own.
 pub struct Logger {
@@ -81,7 +81,7 @@ impl Logger {
         self.threshold.admits(hub(), &self.name, level)
     }
 
-    /// A line whose level is below the threshold, or that comes before `init`.
+    /// A line while nothing runs.
     #[cold]
     #[inline(never)]
     fn refused(
@@ -92,13 +92,7 @@ impl Logger {
         skip: usize,
         handled: Handled,
     ) -> PyResult<()> {
-        if hub().is_on() {
-            hub().with(|recorder| {
-                if let Some(recorder) = recorder {
-                    recorder.count_filtered();
-                }
-            });
-        } else if level >= Level::Warning && early::applies() {
+        if level >= Level::Warning && early::applies() {
             let args = Prepared::convert(py, args, skip, handled)?;
             early::print(py, level, &self.name, self.bound.as_deref(), &args)?;
         }
@@ -108,6 +102,10 @@ impl Logger {
     #[inline(always)]
     fn record(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
         if !self.admits(level) {
+            if hub().is_on() {
+                filtered::count();
+                return Ok(());
+            }
             return self.refused(py, level, args, skip, Handled::Named);
         }
         let message = args.positional(skip);
@@ -262,6 +260,8 @@ unsafe extern "C" fn with_exception(
         let logger = unsafe { raw::value::<Logger>(this) };
         if logger.admits(Level::Error) {
             logger.record_converted(py, Level::Error, &args, 0, Handled::Always)?;
+        } else if hub().is_on() {
+            filtered::count();
         } else {
             logger.refused(py, Level::Error, &args, 0, Handled::Always)?;
         }
