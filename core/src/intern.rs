@@ -166,8 +166,8 @@ mod definitions {
     static SINKS: AtomicPtr<Node> = AtomicPtr::new(std::ptr::null_mut());
 
     fn sinks() -> impl Iterator<Item = &'static Node> {
-        // Acquire: pairs with the Release in `define_into`.
-        let mut next = SINKS.load(Ordering::Acquire);
+        // SeqCst: see `define_into`.
+        let mut next = SINKS.load(Ordering::SeqCst);
         std::iter::from_fn(move || {
             // SAFETY: nodes are leaked and immutable once published.
             let node = unsafe { next.as_ref() }?;
@@ -183,10 +183,11 @@ mod definitions {
         let node = Box::leak(Box::new(Node { sink, generation, next: std::ptr::null_mut() }));
         loop {
             node.next = SINKS.load(Ordering::Acquire);
-            // Release: publishes the node; first the sink is registered, then the table is walked,
-            // so an entry made meanwhile is given by one of the two.
+            // SeqCst, as the load in `sinks`: first the sink is registered, then the table is walked;
+            // `intern` first makes the entry and then looks for sinks. One of the two sees the
+            // other, so an entry made meanwhile is given.
             let pushed =
-                SINKS.compare_exchange(node.next, node, Ordering::AcqRel, Ordering::Relaxed);
+                SINKS.compare_exchange(node.next, node, Ordering::SeqCst, Ordering::Relaxed);
             if pushed.is_ok() {
                 break;
             }

@@ -1,7 +1,8 @@
 //! Rings in files, so that a process's last records outlive `kill -9`.
 //!
 //! Each process has a directory `<pid>-<nanoseconds>` (a process id is used again) with a file per
-//! ring and one of definitions: the texts of interned ids, without which a ring does not decode.
+//! ring and one of definitions: the texts of interned ids, without which a ring does not decode. It
+//! is removed at a shutdown that left nothing in flight, and stays after any other end.
 //! All of it is raw, unredacted data for the owner's eyes only.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -12,26 +13,50 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use coati_core::intern::{self, DefinitionSink, Id};
 use coati_core::ring::Region;
-use coati_core::thread::registry::MakeRegion;
 
 use crate::health::Health;
 
-/// Makes rings in a new directory under `parent`; in memory, with a problem in health, while that
-/// cannot be done.
-pub fn regions(parent: PathBuf, health: Arc<Health>) -> MakeRegion {
-    let directory = prepare(&parent).map_err(|error| {
-        health.problem("durability", &format!("{}: {error}", parent.display()), 0);
-    });
-    let next = AtomicU32::new(0);
-    Box::new(move |capacity| {
-        let Ok(directory) = &directory else { return Region::anonymous(capacity) };
+/// The files of one process's rings.
+#[derive(Debug)]
+pub struct RingFiles {
+    /// None when it could not be made: rings are then in memory.
+    directory: Option<PathBuf>,
+    next: AtomicU32,
+    health: Arc<Health>,
+}
+
+impl RingFiles {
+    /// A new directory under `parent`; a problem in health when that cannot be had.
+    pub fn under(parent: &Path, health: &Arc<Health>) -> Arc<Self> {
+        let directory = prepare(parent).map_err(|error| {
+            health.problem("durability", &format!("{}: {error}", parent.display()), 0);
+        });
+        let (next, health) = (AtomicU32::new(0), health.clone());
+        Arc::new(Self { directory: directory.ok(), next, health })
+    }
+
+    /// Memory for one ring, in a file of its own.
+    ///
+    /// # Errors
+    /// If there is no memory either.
+    pub fn region(&self, capacity: usize) -> io::Result<Region> {
+        let Some(directory) = &self.directory else { return Region::anonymous(capacity) };
         // Relaxed: only uniqueness matters.
-        let name = format!("{:06}.ring", next.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{:06}.ring", self.next.fetch_add(1, Ordering::Relaxed));
         Region::file(&directory.join(name), capacity).or_else(|error| {
-            health.problem("durability", &format!("{}: {error}", directory.display()), 0);
+            self.health.problem("durability", &format!("{}: {error}", directory.display()), 0);
             Region::anonymous(capacity)
         })
-    })
+    }
+
+    /// Removes the files, which hold nothing that is not in a sink.
+    pub fn remove(&self) {
+        if let Some(directory) = &self.directory
+            && let Err(error) = std::fs::remove_dir_all(directory)
+        {
+            self.health.problem("durability", &format!("{}: {error}", directory.display()), 0);
+        }
+    }
 }
 
 fn prepare(parent: &Path) -> io::Result<PathBuf> {

@@ -13,10 +13,11 @@ use coati_core::ledger::{Account, Ledger, Signal};
 use coati_core::metrics::{MetricSnapshot, Store, StoreConfig};
 use coati_core::pipeline::{Pipeline, PipelineConfig, Wait};
 use coati_core::ring::Region;
+use coati_core::thread::registry::MakeRegion;
 
 use crate::config::{Config, ConfigError, Durability};
 use crate::drain::{self, Control, Drain, Route};
-use crate::durable;
+use crate::durable::RingFiles;
 use crate::health::Health;
 use crate::prometheus;
 use crate::redact::keys::KeyRules;
@@ -55,6 +56,8 @@ struct Running {
     control: Arc<Control>,
     health: Arc<Health>,
     memory: MemoryRecords,
+    labels: Arc<LabelRules>,
+    rings: Option<Arc<RingFiles>>,
     server: Mutex<Option<Server>>,
     address: Option<SocketAddr>,
     child: Option<u32>,
@@ -73,9 +76,9 @@ impl Engine {
             running: ArcSwapOption::empty(),
             started: Instant::now(),
         });
-        let running = engine.run(None)?;
         engine.apply_live();
         if engine.config().enabled {
+            let running = engine.run(None)?;
             let engine = Arc::downgrade(&engine);
             hub.on_fork(Box::new(move || engine.upgrade()?.revive()));
             hub.install(running.pipeline.clone());
@@ -108,7 +111,13 @@ impl Engine {
         for warning in config.warnings() {
             health.problem("configuration", &warning.to_string(), 0);
         }
-        let pipeline_config = self.pipeline_config(&config, rules.clone(), &health);
+        let labels = Arc::new(LabelRules::default());
+        labels.set(rules.clone());
+        let rings = match config.durability {
+            Durability::Memory => None,
+            Durability::Crash => Some(RingFiles::under(&config.ring_directory(), &health)),
+        };
+        let pipeline_config = self.pipeline_config(&config, labels.clone(), rings.clone());
         let pipeline = Pipeline::new(pipeline_config, self.hub.live().clone());
         if let Some(observe) = self.options.observe {
             pipeline.metrics().observe(Box::new(observe));
@@ -126,11 +135,20 @@ impl Engine {
         Drain::spawn(p, c, h, settings, redactor, routes)?;
         // A child would only compete with its parent for the address.
         let server = config.metrics.prometheus.as_deref().filter(|_| child.is_none());
-        let server = server.and_then(|address| serve(address, &pipeline, &health));
+        let server = server.and_then(|address| serve(address, &pipeline, &labels, &health));
         let address = server.as_ref().map(Server::local_addr);
         let server = Mutex::new(server);
-        let running =
-            Arc::new(Running { pipeline, control, health, memory, server, address, child });
+        let running = Arc::new(Running {
+            pipeline,
+            control,
+            health,
+            memory,
+            labels,
+            rings,
+            server,
+            address,
+            child,
+        });
         self.running.store(Some(running.clone()));
         Ok(running)
     }
@@ -138,12 +156,12 @@ impl Engine {
     fn pipeline_config(
         &self,
         config: &Config,
-        rules: Option<Arc<KeyRules>>,
-        health: &Arc<Health>,
+        labels: Arc<LabelRules>,
+        rings: Option<Arc<RingFiles>>,
     ) -> PipelineConfig {
-        let make_region: coati_core::thread::registry::MakeRegion = match config.durability {
-            Durability::Memory => Box::new(Region::anonymous),
-            Durability::Crash => durable::regions(config.ring_directory(), health.clone()),
+        let make_region: MakeRegion = match rings {
+            None => Box::new(Region::anonymous),
+            Some(files) => Box::new(move |capacity| files.region(capacity)),
         };
         PipelineConfig {
             ring_bytes: config.ring.bytes,
@@ -155,7 +173,7 @@ impl Engine {
             metrics: StoreConfig {
                 max_series: config.metrics.max_series,
                 shard_bytes: config.metrics.shard_bytes,
-                label_policy: rules.map(|rules| Arc::new(LabelRules(rules)) as Arc<_>),
+                label_policy: Some(labels),
             },
             make_region,
             wait: self.options.wait,
@@ -198,16 +216,22 @@ impl Engine {
     /// # Errors
     /// If a key is unknown, a value bad, or a restart needed; nothing is changed then.
     pub fn configure(&self, patch: &Value) -> Result<(), ConfigError> {
-        let before = self.config();
-        let config = before.apply(patch)?;
-        let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
-        self.config.store(Arc::new(config));
+        let (before, config) = loop {
+            let before = self.config();
+            let config = Arc::new(before.apply(patch)?);
+            // Another thread may have configured meanwhile; its change must stay.
+            let replaced = self.config.compare_and_swap(&before, config.clone());
+            if Arc::ptr_eq(&replaced, &before) {
+                break (before, config);
+            }
+        };
         self.apply_live();
+        let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
         if let Some(running) = self.running().filter(|_| sinks_changed) {
-            let config = self.config();
-            let redactor = Redactor::new(key_rules(&config));
+            let rules = key_rules(&config);
+            running.labels.set(rules.clone());
             let routes = routes(&config, running.child, &running.memory);
-            running.control.set_routes(redactor, routes);
+            running.control.set_routes(Redactor::new(rules), routes);
         }
         Ok(())
     }
@@ -215,7 +239,11 @@ impl Engine {
     /// Waits until everything recorded before the call, by any thread, is in its sinks; `false` if
     /// it is not after `timeout`.
     pub fn flush(&self, timeout: Duration) -> bool {
-        self.running().is_some_and(|running| running.control.flush(&running.pipeline, timeout))
+        match self.running() {
+            Some(running) => running.control.flush(&running.pipeline, timeout),
+            // Switched off: nothing was recorded.
+            None => !self.config().enabled,
+        }
     }
 
     /// Flushes, stops, and returns the final books. Later calls record nothing.
@@ -230,7 +258,13 @@ impl Engine {
         if let Some(server) = server {
             server.shutdown();
         }
-        self.ledger()
+        let ledger = self.ledger();
+        if let Some(rings) = &running.rings
+            && Signal::ALL.iter().all(|&signal| ledger.account(signal).in_flight == 0)
+        {
+            rings.remove();
+        }
+        ledger
     }
 
     /// The books.
@@ -252,14 +286,18 @@ impl Engine {
 
     /// What is wrong, and what the engine uses.
     pub fn health(&self) -> Value {
-        let Some(running) = self.running() else { return json!({"ok": true, "problems": []}) };
-        let pipeline = &running.pipeline;
-        let mut report = running.health.report();
-        let rings = pipeline.registry().memory_bytes();
-        let metrics = pipeline.metrics().memory_bytes();
+        let running = self.running();
+        let (mut report, memory, ignored) = match running.as_deref() {
+            Some(Running { pipeline, health, .. }) => {
+                let rings = pipeline.registry().memory_bytes();
+                let metrics = pipeline.metrics();
+                (health.report(), rings + metrics.memory_bytes(), metrics.ignored())
+            }
+            None => (Health::default().report(), 0, 0),
+        };
         report["uptime_s"] = json!(self.started.elapsed().as_secs_f64());
-        report["memory_bytes"] = json!(rings + metrics);
-        report["ignored"] = json!(pipeline.metrics().ignored());
+        report["memory_bytes"] = json!(memory);
+        report["ignored"] = json!(ignored);
         report["clock"] = json!(coati_core::clock::source());
         report
     }
@@ -271,14 +309,14 @@ impl Engine {
 
     /// All metrics now, after running observable callbacks.
     pub fn snapshot(&self) -> Vec<MetricSnapshot> {
-        let Some(store) = self.metrics() else { return Vec::new() };
-        store.collect();
-        store.snapshot()
+        self.running().map_or_else(Vec::new, |running| {
+            read_metrics(running.pipeline.metrics(), &running.labels)
+        })
     }
 
     /// All metrics now in Prometheus' text format.
     pub fn prometheus_text(&self) -> String {
-        self.metrics().map_or_else(String::new, |store| exposition(&store))
+        exposition(&self.snapshot())
     }
 
     /// Where metrics are served.
@@ -318,16 +356,29 @@ fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {
     config.redaction.enabled.then(|| Arc::new(KeyRules::new(&config.redaction.keys)))
 }
 
-fn exposition(store: &Store) -> String {
+/// What metrics show outside: after the callbacks have run, and masked.
+fn read_metrics(store: &Store, labels: &LabelRules) -> Vec<MetricSnapshot> {
     store.collect();
+    let mut metrics = store.snapshot();
+    labels.apply(&mut metrics);
+    metrics
+}
+
+fn exposition(metrics: &[MetricSnapshot]) -> String {
     let mut text = Vec::new();
-    prometheus::encode(&store.snapshot(), &mut text);
+    prometheus::encode(metrics, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn serve(address: &str, pipeline: &Arc<Pipeline>, health: &Arc<Health>) -> Option<Server> {
+fn serve(
+    address: &str,
+    pipeline: &Arc<Pipeline>,
+    labels: &Arc<LabelRules>,
+    health: &Arc<Health>,
+) -> Option<Server> {
     let (store, healthy) = (Arc::downgrade(pipeline.metrics()), Arc::downgrade(health));
-    let started = Server::start(address, move |path| respond(path, &store, &healthy));
+    let labels = labels.clone();
+    let started = Server::start(address, move |path| respond(path, &store, &labels, &healthy));
     match started {
         Ok(server) => Some(server),
         Err(error) => {
@@ -337,10 +388,16 @@ fn serve(address: &str, pipeline: &Arc<Pipeline>, health: &Arc<Health>) -> Optio
     }
 }
 
-fn respond(path: &str, store: &Weak<Store>, health: &Weak<Health>) -> Response {
+fn respond(
+    path: &str,
+    store: &Weak<Store>,
+    labels: &LabelRules,
+    health: &Weak<Health>,
+) -> Response {
     match (path, store.upgrade(), health.upgrade()) {
         ("/metrics", Some(store), _) => {
-            Response::ok("text/plain; version=0.0.4; charset=utf-8", exposition(&store))
+            let text = exposition(&read_metrics(&store, labels));
+            Response::ok(prometheus::CONTENT_TYPE, text)
         }
         ("/healthz", _, Some(health)) => {
             let report = health.report();

@@ -139,7 +139,7 @@ impl<'a> Family<'a> {
             match places.get(&labels) {
                 Some(&at) => {
                     let (_, sum): &mut (_, Value) = &mut lines[at];
-                    add(sum, &series.value, self.kind);
+                    sum.add(&series.value, self.kind);
                 }
                 None => {
                     places.insert(labels.clone(), lines.len());
@@ -274,22 +274,5 @@ fn value(value: &OwnedValue, out: &mut Vec<u8>) {
         LabelValue::Int(value) => int(value, out),
         LabelValue::Float(value) => float(value, out),
         LabelValue::Bool(value) => put(out, &[if value { "true" } else { "false" }]),
-    }
-}
-
-fn add(sum: &mut Value, more: &Value, kind: Kind) {
-    match (sum, more) {
-        (Value::Number(sum), Value::Number(more)) => {
-            *sum = match (kind, *sum, *more) {
-                (Kind::Gauge, _, more) => more,
-                (_, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
-                (_, a, b) => Number::Float(a.as_f64() + b.as_f64()),
-            };
-        }
-        // Of one instrument, hence of the same buckets.
-        (Value::Histogram(sum), Value::Histogram(more)) => {
-            sum.merge(more);
-        }
-        _ => {}
     }
 }

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use coati_core::hub::Hub;
+use coati_core::instrument::Instrument;
 use coati_core::key;
 use coati_core::ledger::{Account, Signal};
 use coati_core::log::Logger;
+use coati_core::metrics::{Descriptor, Kind, LabelValue};
 use coati_core::record::Level;
 use coati_core::record::value::{Key, Value};
 use coati_core::span::{Start, Status, Tracer};
@@ -307,4 +309,30 @@ fn crash_durable_rings_are_private_files_that_hold_the_records() {
     let definitions = std::fs::read_to_string(process.join("definitions")).unwrap();
     assert!(definitions.contains("\"durable_key\""));
     assert_eq!(engine.health()["ok"], true);
+    engine.shutdown(PATIENCE);
+    assert!(!process.exists(), "a clean end leaves no raw records behind");
+}
+
+#[test]
+fn redaction_switched_on_later_covers_metrics_that_exist() {
+    let engine = start(json!({"redaction": {"enabled": false}, "sinks": []}));
+    let logins = Descriptor::new("logins", Kind::Counter, "1", "");
+    let logins = Instrument::new(engine.hub().clone(), logins).unwrap();
+    logins.bind(&[("password", LabelValue::Str("hunter2"))]).add_int(1);
+    assert!(engine.prometheus_text().contains("hunter2"));
+    engine.configure(&json!({"redaction": {"enabled": true}})).unwrap();
+    logins.bind(&[("password", LabelValue::Str("hunter3"))]).add_int(1);
+    let text = engine.prometheus_text();
+    assert!(!text.contains("hunter"), "{text}");
+    assert!(text.contains("logins_total{password=\"[REDACTED]\"} 2"), "{text}");
+}
+
+#[test]
+fn an_engine_that_is_switched_off_records_nothing_and_says_so() {
+    let engine = start(json!({"enabled": false, "metrics": {"prometheus": "127.0.0.1:0"}}));
+    Logger::new(engine.hub().clone(), "off").log(Level::Critical, "nobody listens", &[]);
+    assert!(engine.flush(PATIENCE));
+    assert_eq!(engine.prometheus_address(), None);
+    assert_eq!(engine.health()["ok"], true);
+    assert_eq!(engine.shutdown(PATIENCE).logs.recorded, 0);
 }

@@ -129,15 +129,15 @@ fn drop_in_child(engine: &Arc<Engine>) {
 
 #[test]
 fn a_child_that_drops_or_stops_its_parents_engine_leaves_its_endpoint_alone() {
-    for enabled in [true, false] {
+    for recording in [true, false] {
         let engine = start(json!({
-            "enabled": enabled,
             "metrics": {"prometheus": "127.0.0.1:0"},
             "sinks": [{"type": "memory"}],
         }));
         let address = engine.prometheus_address().unwrap();
         wait_for(in_child(|| drop_in_child(&engine)));
-        if !enabled {
+        if !recording {
+            engine.hub().uninstall();
             wait_for(in_child(|| {
                 let begun = std::time::Instant::now();
                 engine.shutdown(PATIENCE);

@@ -1,6 +1,6 @@
 //! What a reader is given.
 
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, Kind};
 use super::histogram::HistogramSnapshot;
 use super::label::OwnedLabel;
 use std::sync::Arc;
@@ -31,6 +31,26 @@ pub enum Value {
     Number(Number),
     /// Of a histogram.
     Histogram(Box<HistogramSnapshot>),
+}
+
+impl Value {
+    /// Adds what another series of the same instrument, of this `kind`, counted; of gauges the
+    /// other one's value counts.
+    pub fn add(&mut self, more: &Self, kind: Kind) {
+        match (self, more) {
+            (Self::Number(sum), Self::Number(more)) => {
+                *sum = match (kind, *sum, *more) {
+                    (Kind::Gauge, _, more) => more,
+                    (_, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+                    (_, a, b) => Number::Float(a.as_f64() + b.as_f64()),
+                };
+            }
+            (Self::Histogram(sum), Self::Histogram(more)) => {
+                sum.merge(more);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// One series.

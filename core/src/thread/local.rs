@@ -16,11 +16,18 @@ pub(crate) struct Local {
     key: Cell<u64>,
     recorder: Cell<*const Recorder>,
     exited: Cell<bool>,
+    /// How many calls on this thread are using a recorder.
+    depth: Cell<u32>,
 }
 
 thread_local! {
     static LOCAL: Local = const {
-        Local { key: Cell::new(0), recorder: Cell::new(std::ptr::null()), exited: Cell::new(false) }
+        Local {
+            key: Cell::new(0),
+            recorder: Cell::new(std::ptr::null()),
+            exited: Cell::new(false),
+            depth: Cell::new(0),
+        }
     };
     static GUARD: Guard = const { Guard(RefCell::new(Vec::new())) };
 }
@@ -50,11 +57,17 @@ pub(crate) fn is_cached(key: u64) -> bool {
 #[inline(always)]
 pub(crate) fn cached<R>(here: bool, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
     // Taken out first: `LocalKey::with` is inlined around little code only.
-    let recorder = LOCAL.with(|local| local.recorder.get());
+    let recorder = LOCAL.with(|local| {
+        local.depth.set(local.depth.get() + 1);
+        local.recorder.get()
+    });
     let recorder = if here { recorder } else { std::ptr::null() };
-    // SAFETY: null, or a recorder that the guard owns. The guard lets go of it in `enter` and at
-    // the thread's exit only, neither of which can happen while `f` runs on this thread.
-    f(unsafe { recorder.as_ref() })
+    // SAFETY: null, or a recorder that the guard owns. The guard lets go of it at the thread's
+    // exit, and in `enter` while no call is using one, which `depth` tells.
+    let result = f(unsafe { recorder.as_ref() });
+    // A panic of `f` leaves the depth raised: stopped recorders then stay until the thread's exit.
+    LOCAL.with(|local| local.depth.set(local.depth.get() - 1));
+    result
 }
 
 // Boxed: a recorder's address is cached while the list grows.
@@ -72,7 +85,9 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
             // Taken only where a signal handler interrupted this very function: it has no recorder.
             let mut recorders = recorders.try_borrow_mut().ok()?;
             forget_inherited(&mut recorders);
-            recorders.retain(|recorder| !recorder.pipeline().is_stopped());
+            if LOCAL.with(|local| local.depth.get()) == 0 {
+                recorders.retain(|recorder| !recorder.pipeline().is_stopped());
+            }
             let known = recorders.iter().position(|r| Arc::ptr_eq(r.pipeline(), pipeline));
             let index = known.unwrap_or_else(|| {
                 recorders.push(Box::new(Recorder::attach(pipeline.clone())));

@@ -1,6 +1,6 @@
 //! Records into this thread's ring.
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub struct Recorder {
     channel: UnsafeCell<Option<(Arc<Channel>, Producer)>>,
     /// Set from before the first byte is written until after publication, for signal handlers.
     busy: AtomicBool,
+    /// Records lost because there was no ring to be had.
+    without_ring: Cell<u32>,
     shard: Arc<Shard>,
     series: RefCell<SeriesCache>,
     /// Ids of spans made on this thread.
@@ -33,6 +35,10 @@ pub struct Recorder {
     bodies: RefCell<Vec<Box<Body>>>,
 }
 
+/// Bytes of a scratch buffer at first.
+const FIRST_SCRATCH: usize = 4096;
+/// A thread without a ring asks for one after so many lost records.
+const RETRY_RING: u32 = 64;
 /// Span bodies that a thread keeps for its next spans.
 const KEPT_BODIES: usize = 64;
 
@@ -45,6 +51,7 @@ impl Recorder {
             pipeline,
             channel,
             busy: AtomicBool::new(false),
+            without_ring: Cell::new(0),
             shard,
             series: RefCell::default(),
             ids,
@@ -147,21 +154,22 @@ impl Recorder {
             // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
             let mut encoder =
                 unsafe { Encoder::from_raw(start, start.add(open), self.pipeline.max_string()) };
-            let mut detour = false;
+            // Bytes of the scratch buffer, once the way leads by it.
+            let mut detour = 0;
             // A loop, so that `encode` is called in one place and inlined there.
             loop {
                 encode(&mut encoder, ticks);
-                if detour {
-                    self.publish_scratch(channel, producer, signal, level, encoder);
-                    break;
-                }
-                if encoder.missed() == 0 && encoder.len() <= self.pipeline.max_record() {
+                let whole = encoder.missed() == 0;
+                if detour == 0 && whole && encoder.len() <= self.pipeline.max_record() {
                     let size = seal(&mut encoder);
                     channel.publish(producer, signal, size as u64);
                     break;
                 }
-                encoder = self.scratch();
-                detour = true;
+                if detour != 0 && (whole || detour >= self.pipeline.max_record()) {
+                    self.publish_scratch(channel, producer, signal, level, encoder);
+                    break;
+                }
+                (encoder, detour) = self.scratch(detour);
             }
         } else {
             self.record_without_ring(signal);
@@ -170,15 +178,18 @@ impl Recorder {
         self.busy.store(false, Ordering::Relaxed);
     }
 
-    /// The way by the scratch buffer: the stretch was too short, or the ring is crowded.
+    /// The way by the scratch buffer: the stretch was too short, or the ring is crowded. The buffer
+    /// is as large as the records of this thread have needed, beginning with more than `before`.
     #[cold]
     #[inline(never)]
-    fn scratch(&self) -> Encoder<'_> {
+    fn scratch(&self, before: usize) -> (Encoder<'_>, usize) {
         // SAFETY: only this thread uses the recorder, and `busy` keeps nested calls out, so there
         // is no other borrow: the encoder made here is gone before `publish_scratch` reads.
         let scratch = unsafe { &mut *self.scratch.get() };
-        scratch.resize(self.pipeline.max_record() / 8, 0);
-        Encoder::new(scratch, self.pipeline.max_string())
+        let wanted = if before == 0 { FIRST_SCRATCH } else { before * 2 };
+        let bytes = wanted.max(scratch.len() * 8).min(self.pipeline.max_record());
+        scratch.resize(bytes / 8, 0);
+        (Encoder::new(scratch, self.pipeline.max_string()), bytes)
     }
 
     #[cold]
@@ -228,9 +239,12 @@ impl Recorder {
     #[cold]
     fn record_without_ring(&self, signal: Signal) {
         self.pipeline.lose(signal, Reason::NoRing);
-        // The limit may have room again; the next call will find out.
-        // SAFETY: as in `record`, whose own borrow has ended.
-        unsafe { *self.channel.get() = self.pipeline.registry().attach() };
+        self.without_ring.set(self.without_ring.get().wrapping_add(1));
+        // The limit may have room again; looking takes the registry's lock, so not every time.
+        if self.without_ring.get().is_multiple_of(RETRY_RING) {
+            // SAFETY: as in `record`, whose own borrow has ended.
+            unsafe { *self.channel.get() = self.pipeline.registry().attach() };
+        }
     }
 }
 

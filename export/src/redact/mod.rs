@@ -8,8 +8,9 @@ pub mod keys;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use coati_core::intern::{self, Id};
-use coati_core::metrics::{LabelPolicy, LabelValue};
+use coati_core::metrics::{LabelPolicy, LabelValue, MetricSnapshot, OwnedLabel, SeriesSnapshot};
 use coati_core::record::read::{self, Record};
 use coati_core::record::value::Key;
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds};
@@ -52,13 +53,52 @@ impl Redactor {
     }
 }
 
-/// The same rules for metric labels.
-#[derive(Debug)]
-pub struct LabelRules(pub Arc<KeyRules>);
+/// The same rules for metric labels: where a series is made, and again where it is read, as rules
+/// may have come since.
+#[derive(Debug, Default)]
+pub struct LabelRules(ArcSwapOption<KeyRules>);
+
+impl LabelRules {
+    /// Replaces the rules.
+    pub fn set(&self, rules: Option<Arc<KeyRules>>) {
+        self.0.store(rules);
+    }
+
+    /// Masks the labels of what was read, and adds up series that become equal.
+    pub fn apply(&self, metrics: &mut [MetricSnapshot]) {
+        let Some(rules) = self.0.load_full() else { return };
+        let names_secret = |label: &OwnedLabel| rules.matches(&label.key);
+        for metric in metrics {
+            if !metric.series.iter().any(|series| series.labels.iter().any(names_secret)) {
+                continue;
+            }
+            let kind = metric.descriptor.kind;
+            let mut masked: Vec<SeriesSnapshot> = Vec::new();
+            for mut series in std::mem::take(&mut metric.series) {
+                series.labels = series.labels.iter().map(|label| self.masked(label)).collect();
+                match masked.iter_mut().find(|known| known.labels == series.labels) {
+                    Some(known) => known.value.add(&series.value, kind),
+                    None => masked.push(series),
+                }
+            }
+            metric.series = masked;
+        }
+    }
+
+    fn masked(&self, label: &OwnedLabel) -> OwnedLabel {
+        let value = self.mask(&label.key, label.value.borrowed()).keep();
+        OwnedLabel { key: label.key.clone(), value }
+    }
+}
 
 impl LabelPolicy for LabelRules {
     fn mask<'a>(&self, key: &str, value: LabelValue<'a>) -> LabelValue<'a> {
-        if self.0.matches(key) { LabelValue::Str(MASK) } else { value }
+        let rules = self.0.load();
+        if rules.as_ref().is_some_and(|rules| rules.matches(key)) {
+            LabelValue::Str(MASK)
+        } else {
+            value
+        }
     }
 }
 
