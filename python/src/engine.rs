@@ -10,6 +10,7 @@ use coati_export::{Config, Engine as Core, Options, ledger_json};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyList};
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ pub fn init(
     preset: Option<String>,
     config: Option<&Bound<'_, PyDict>>,
     config_file: Option<PathBuf>,
-) -> PyResult<Engine> {
+) -> PyResult<Py<Engine>> {
     let dict = config.map(|config| json::from_python(config.as_any())).transpose()?;
     let sources = Sources {
         preset: preset.as_deref(),
@@ -117,7 +118,7 @@ pub fn init(
     let config = Config::load(sources).map_err(refused)?;
     if let Some(started) = started().filter(|started| !started.stopped) {
         if *started.initial == config {
-            return Ok(Engine);
+            return handle(py);
         }
         return Err(ConfigError::new_err(
             "coati is running with another configuration; call coati.shutdown() first, or \
@@ -134,7 +135,13 @@ pub fn init(
     // The engine before this one stays: its drain has ended and others may still hold it.
     std::mem::forget(STARTED.borrow().and_then(|mut place| place.replace(fresh)));
     exit::register(py)?;
-    Ok(Engine)
+    handle(py)
+}
+
+/// The one handle: all of them speak of the engine that runs.
+fn handle(py: Python<'_>) -> PyResult<Py<Engine>> {
+    static HANDLE: PyOnceLock<Py<Engine>> = PyOnceLock::new();
+    HANDLE.get_or_try_init(py, || Py::new(py, Engine)).map(|handle| handle.clone_ref(py))
 }
 
 /// Change settings while running.

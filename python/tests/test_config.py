@@ -16,7 +16,7 @@ def test_a_second_init_with_the_same_configuration_is_a_no_op(engine: Any) -> No
     with pytest.raises(coati.ConfigError, match="another configuration"):
         coati.init("tests", config={**config, "enabled": False})
     coati.configure(logs={"level": "error"})
-    coati.init("tests", config=config)
+    assert coati.init("tests", config=config) is first
     assert first.config["logs"]["level"] == "error"
 
 

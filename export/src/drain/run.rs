@@ -99,7 +99,9 @@ impl Drain {
                 drain.health.restarted();
                 drain.batch.give_up();
             }
-            let Self { control, drains, .. } = drain;
+            let Self { control, drains, batch, .. } = drain;
+            // Sinks finish first: a rotated file may still be under compression.
+            drop(batch);
             control.end(drains);
         })
     }
