@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-BIN    := $(VENV)/bin
+BIN    := $(abspath $(VENV))/bin
 SHELL  := /bin/bash
 
 .DEFAULT_GOAL := help
@@ -61,8 +61,8 @@ test-python: install-python ## Python tests, stubs and lints
 	$(BIN)/pip install --quiet -r python/requirements-test.txt
 	$(BIN)/ruff check python
 	$(BIN)/ruff format --check python
-	cd python/tests && ../../$(BIN)/python -m pytest -q
-	cd python/tests && ../../$(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
+	cd python/tests && $(BIN)/python -m pytest -q
+	cd python/tests && $(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
 
 .PHONY: deny
 deny: ## Licences and sources of dependencies (needs cargo-deny)
