@@ -232,23 +232,22 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Where the field `key` stands in `bytes`, which hold whole fields; nothing is decoded.
-pub(crate) fn find_field(bytes: &[u8], key: Key<'_>) -> Option<std::ops::Range<usize>> {
+/// Where the field `key` stands in `words`, which hold whole fields; nothing is decoded. Every
+/// attribute that is set looks here first.
+#[inline]
+pub(crate) fn find_field(words: &[u64], key: Key<'_>) -> Option<std::ops::Range<usize>> {
+    let wanted = match key {
+        Key::Id(id) => id.0,
+        Key::Text(_) => INLINE_KEY,
+    };
     let mut at = 0;
-    while let Some(word) = word_at(bytes, at) {
-        let (name, value_at) = match word as u32 {
-            INLINE_KEY => (None, at + value_size(word)),
-            id => (Some(id), at),
-        };
-        let end = value_at + value_size(word_at(bytes, value_at)?);
-        let found = match (name, key) {
-            (Some(id), Key::Id(wanted)) => id == wanted.0,
-            (None, Key::Text(wanted)) => {
-                bytes.get(at + 8..at + 8 + length(word)) == Some(wanted.as_bytes())
-            }
-            _ => false,
-        };
-        if found {
+    while let Some(&word) = words.get(at) {
+        let name = word as u32;
+        let mut end = at + value_words(word);
+        if name == INLINE_KEY {
+            end += value_words(*words.get(end)?);
+        }
+        if name == wanted && is_called(&words[at..], key) {
             return Some(at..end);
         }
         at = end;
@@ -256,23 +255,33 @@ pub(crate) fn find_field(bytes: &[u8], key: Key<'_>) -> Option<std::ops::Range<u
     None
 }
 
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
+/// Whether the field at the beginning of `words`, whose id is that of `key`, is called so too.
+fn is_called(words: &[u64], key: Key<'_>) -> bool {
+    let Key::Text(text) = key else { return true };
+    let name: &[u8] = bytemuck::cast_slice(&words[1..]);
+    name.get(..length(words[0])) == Some(text.as_bytes())
 }
 
 fn length(word: u64) -> usize {
     (word >> 40) as usize
 }
 
-/// Bytes of a value, its word included.
-fn value_size(word: u64) -> usize {
-    8 + match Tag::from_u8((word >> 32) as u8) {
-        Some(Tag::Null | Tag::Bool) | None => 0,
-        Some(Tag::I64 | Tag::U64 | Tag::F64) => 8,
-        Some(Tag::CutStr) => 8 + padded(length(word)),
-        Some(Tag::Str | Tag::BigInt | Tag::Bytes) => padded(length(word)),
-        Some(Tag::List | Tag::Map) => length(word),
-    }
+/// Words of a value, its first one included.
+#[inline]
+fn value_words(word: u64) -> usize {
+    // By tag: words that are always there, and whether bytes follow, as many as the length says.
+    const ALWAYS: [u8; 16] = [1, 1, 2, 2, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+    const BYTES: [bool; 16] = {
+        let mut follow = [false; 16];
+        let mut tag = Tag::Str as usize;
+        while tag <= Tag::Map as usize {
+            follow[tag] = true;
+            tag += 1;
+        }
+        follow
+    };
+    let tag = (word >> 32) as usize & 15;
+    usize::from(ALWAYS[tag]) + length(word).div_ceil(8) * usize::from(BYTES[tag])
 }
 
 /// The values of a list.

@@ -32,6 +32,12 @@ impl Words {
         self.len = 0;
     }
 
+    /// What has been written, by words.
+    #[inline]
+    pub fn words(&self) -> &[u64] {
+        &self.words[..self.len / 8]
+    }
+
     /// What has been written.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
@@ -74,10 +80,9 @@ impl Words {
         true
     }
 
-    /// Takes out the bytes between two offsets, both whole words.
-    pub fn remove(&mut self, from: usize, to: usize) {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
-        bytes.copy_within(to..self.len, from);
-        self.len -= to - from;
+    /// Takes out a range of words.
+    pub fn remove(&mut self, place: std::ops::Range<usize>) {
+        self.words.copy_within(place.end..self.len / 8, place.start);
+        self.len -= place.len() * 8;
     }
 }

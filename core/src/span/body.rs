@@ -114,8 +114,8 @@ impl Body {
     }
 
     fn unset(&mut self, key: Key<'_>) {
-        if let Some(place) = read::find_field(self.attributes.bytes(), key) {
-            self.attributes.remove(place.start, place.end);
+        if let Some(place) = read::find_field(self.attributes.words(), key) {
+            self.attributes.remove(place);
             self.counts.attributes -= 1;
         }
     }
@@ -223,4 +223,55 @@ impl Body {
 /// largest record each at most.
 pub(crate) fn parts_budget(max_record: usize) -> usize {
     (max_record / 2).saturating_sub(size_of::<SpanFixed>()) & !7
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::value::Value as Given;
+
+    const NAMES: [&str; 6] = ["a", "body-test-b", "body-test-longer", "text-1", "text-22", ""];
+
+    fn key(name: usize) -> Key<'static> {
+        // Half of the names are interned, the others stand in the record.
+        if name < 3 { Key::new(NAMES[name]) } else { Key::Text(NAMES[name]) }
+    }
+
+    fn value<'a>(kind: u8, text: &'a str) -> Given<'a> {
+        match kind {
+            0 => Given::Null,
+            1 => true.into(),
+            2 => 7i64.into(),
+            3 => 0.5.into(),
+            _ => text.into(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_value_of_a_key_stands_at_the_end(
+            steps in prop::collection::vec((0usize..6, 0u8..6, "[a-zé]{0,40}"), 0..60),
+        ) {
+            let mut body = Body::default();
+            body.reset(Limits::default(), 30, 1 << 16);
+            let mut expected: Vec<(Key<'_>, String)> = Vec::new();
+            for (name, kind, text) in &steps {
+                body.set_attribute((key(*name), value(*kind, text)));
+                expected.retain(|(other, _)| *other != key(*name));
+                let shown = match value(*kind, text) {
+                    Given::Str(text) => {
+                        let kept = cut(text.as_bytes(), 30).len();
+                        format!("{:?}", Value::Str(&text[..kept], (text.len() - kept) as u64))
+                    }
+                    other => format!("{other:?}"),
+                };
+                expected.push((key(*name), shown));
+            }
+            let seen: Vec<_> =
+                body.attributes().map(|(key, value)| (key, format!("{value:?}"))).collect();
+            prop_assert_eq!(seen, expected);
+        }
+    }
 }
