@@ -78,7 +78,7 @@ impl Body {
     /// Sets one attribute; one with the same key is replaced.
     #[inline]
     pub fn set_attribute(&mut self, field: Field<'_>) {
-        self.set(field.0, |encoder| encoder.field(field));
+        self.set(field.0, |encoder| encoder.field_at(&field));
     }
 
     /// Sets the attribute `key`, which `encode` writes; one with the same key is replaced.
