@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use coati_core::intern::{self, DefinitionSink, Id};
+use coati_core::record::write::definition;
 use coati_core::ring::Region;
 
 use crate::health::Health;
@@ -93,14 +94,13 @@ fn private_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// One line per definition: the id, a space, the text as a JSON string. Each is one write, which
-/// the page cache keeps when the process is killed.
+/// One record per definition, appended by one write, which the page cache keeps when the process
+/// is killed.
 struct Definitions(File);
 
 impl DefinitionSink for Definitions {
     fn define(&self, id: Id, text: &str) {
-        let line = format!("{} {}\n", id.0, serde_json::Value::from(text));
-        // A full disk loses a name: the record then decodes with its number instead.
-        let _ = (&self.0).write_all(line.as_bytes());
+        // A full disk loses a name: records then decode with its number instead.
+        let _ = (&self.0).write_all(&definition(id, text));
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use coati_core::hub::Hub;
 use coati_core::instrument::Instrument;
+use coati_core::intern::Id;
 use coati_core::key;
 use coati_core::ledger::{Account, Signal};
 use coati_core::log::Logger;
 use coati_core::metrics::{Descriptor, Kind, LabelValue};
 use coati_core::record::Level;
+use coati_core::record::read::{self, Record};
 use coati_core::record::value::{Key, Value};
 use coati_core::span::{Start, Status, Tracer};
 use coati_export::config::Sources;
@@ -290,6 +292,11 @@ fn sinks_and_levels_change_while_running() {
     assert!(engine.configure(&json!({"ring": {"bytes": 8192}})).is_err());
 }
 
+fn words_of(path: &Path) -> Vec<u64> {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
+}
+
 #[test]
 fn crash_durable_rings_are_private_files_that_hold_the_records() {
     let folder = tempfile::tempdir().unwrap();
@@ -304,10 +311,22 @@ fn crash_durable_rings_are_private_files_that_hold_the_records() {
     );
     assert_eq!(memory(&engine).len(), 1);
     let process = std::fs::read_dir(&rings).unwrap().next().unwrap().unwrap().path();
-    let ring = std::fs::read(process.join("000000.ring")).unwrap();
-    assert!(ring.windows(10).any(|bytes| bytes == b"still here"));
-    let definitions = std::fs::read_to_string(process.join("definitions")).unwrap();
-    assert!(definitions.contains("\"durable_key\""));
+    // What the files say by themselves, without the process that wrote them.
+    let words = words_of(&process.join("definitions"));
+    let mut rest: &[u8] = bytemuck::cast_slice(&words);
+    let mut texts = BTreeMap::new();
+    while let Some((id, text)) = read::definition(rest) {
+        texts.insert(id, text);
+        rest = &rest[read::header(rest).unwrap().size as usize..];
+    }
+    assert!(rest.is_empty(), "definitions only");
+    let words = words_of(&process.join("000000.ring"));
+    let records: &[u8] = &bytemuck::cast_slice(&words)[4096..];
+    let size = read::header(records).unwrap().size as usize;
+    let Some(Record::Log(log)) = Record::parse(&records[..size]) else { panic!("a log line") };
+    assert_eq!((log.message, texts[&Id(log.fixed.logger)]), ("still here", "durable"));
+    let (key, _) = log.fields.clone().next().unwrap();
+    assert!(matches!(key, Key::Id(id) if texts[&id] == "durable_key"));
     assert_eq!(engine.health()["ok"], true);
     engine.shutdown(PATIENCE);
     assert!(!process.exists(), "a clean end leaves no raw records behind");

@@ -252,6 +252,18 @@ pub struct LinkFixed {
     pub ids: SpanIds,
 }
 
+/// Fixed part of a definition, which is kept apart from the rings; its text follows.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub struct DefinitionFixed {
+    /// How it begins; it has no time.
+    pub header: Header,
+    /// The id.
+    pub id: u32,
+    /// Bytes of the text it stands for.
+    pub text_len: u32,
+}
+
 /// What follows a field's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -3,8 +3,8 @@
 use bytemuck::Pod;
 
 use super::{
-    CallSite, EventFixed, Header, INLINE_KEY, Kind, Level, LinkFixed, LogFixed, SpanFixed, SpanIds,
-    Tag, VERSION, flags, padded,
+    CallSite, DefinitionFixed, EventFixed, Header, INLINE_KEY, Kind, Level, LinkFixed, LogFixed,
+    SpanFixed, SpanIds, Tag, VERSION, flags, padded,
 };
 use crate::intern::Id;
 use crate::record::value::Key;
@@ -94,6 +94,17 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 /// The header of the record that `bytes` begin with.
 pub fn header(bytes: &[u8]) -> Option<&Header> {
     Bytes(bytes).fixed()
+}
+
+/// What the definition that `bytes` begin with says: an id and its text.
+pub fn definition(bytes: &[u8]) -> Option<(Id, &str)> {
+    let header = header(bytes)?;
+    if header.version != VERSION || header.kind != Kind::Definition as u8 {
+        return None;
+    }
+    let mut bytes = Bytes(bytes.get(..header.size as usize)?);
+    let fixed: &DefinitionFixed = bytes.fixed()?;
+    Some((Id(fixed.id), bytes.text(fixed.text_len as usize)?))
 }
 
 impl<'a> Record<'a> {

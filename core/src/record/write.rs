@@ -3,7 +3,10 @@
 use bytemuck::Pod;
 
 use super::value::{Field, Key, Value};
-use super::{INLINE_KEY, MAX_LENGTH, Tag, field_word, padded};
+use super::{
+    DefinitionFixed, Header, INLINE_KEY, Kind, Level, MAX_LENGTH, Tag, field_word, halves, padded,
+};
+use crate::intern::Id;
 
 /// Writes words into `[cursor, end)`. What does not fit is left out whole and counted; nothing is
 /// ever written half.
@@ -320,6 +323,17 @@ impl<'a> Encoder<'a> {
             }
         }
     }
+}
+
+/// A whole record that says what `id` stands for.
+pub fn definition(id: Id, text: &str) -> Vec<u8> {
+    let size = size_of::<DefinitionFixed>() + padded(text.len());
+    let mut words = vec![0; size / 8];
+    let mut encoder = Encoder::new(&mut words, text.len());
+    let first = Header::word(Kind::Definition, Level::Debug, 0) | size as u64;
+    encoder.words([first, 0, halves(id.0, text.len() as u32)]);
+    encoder.text(text.as_bytes());
+    bytemuck::cast_slice(&words).to_vec()
 }
 
 /// Copies `len` bytes and fills the last word up with zeros. Texts are short: a call to `memcpy`
