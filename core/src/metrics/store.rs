@@ -86,11 +86,6 @@ impl Store {
         Ok(new)
     }
 
-    /// The instrument of that name, if there is one.
-    pub fn find_instrument(&self, name: &str) -> Option<Arc<Instrument>> {
-        lock(&self.instruments).by_name.get(name).cloned()
-    }
-
     /// A shard for the calling thread alone; at its start.
     pub fn acquire_shard(&self) -> Arc<Shard> {
         self.common.registry.acquire()
