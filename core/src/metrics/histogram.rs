@@ -290,9 +290,14 @@ impl HistogramSnapshot {
             return;
         };
         let within = |value: f64, (low, high): (f64, f64)| value.max(low).min(high);
-        // No extreme seen yet is an infinity, of which `within` makes the bucket's end.
-        self.min = Some(within(low, lowest)).filter(|value| value.is_finite());
-        self.max = Some(within(high, highest)).filter(|value| value.is_finite());
+        // An extreme not seen yet is an infinity, of which `within` makes the bucket's end.
+        let (mut min, mut max) = (within(low, lowest), within(high, highest));
+        if min > max {
+            // All is in one bucket, and the only call so far has shown one of its two extremes.
+            if low == min { max = min } else { min = max }
+        }
+        self.min = Some(min).filter(|value| value.is_finite());
+        self.max = Some(max).filter(|value| value.is_finite());
     }
 
     /// The mean; NaN when empty.
@@ -370,4 +375,27 @@ fn interpolate(bounds: &[f64], counts: &[u64], rank: f64, min: f64, max: f64) ->
         below += count;
     }
     max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The extremes shown when one value has been counted and `low` and `high` were seen of it.
+    fn extremes_of_one(low: f64, high: f64) -> (f64, f64) {
+        let mut histogram = HistogramSnapshot::explicit(Arc::from([1.0, 2.0]));
+        let HistogramBuckets::Explicit { counts, .. } = &mut histogram.buckets else { panic!() };
+        counts[1] = 1;
+        histogram.settle(low, high);
+        (histogram.min.unwrap(), histogram.max.unwrap())
+    }
+
+    #[test]
+    fn a_call_that_has_shown_one_extreme_leaves_no_minimum_above_the_maximum() {
+        assert_eq!(extremes_of_one(1.5, 1.5), (1.5, 1.5));
+        assert_eq!(extremes_of_one(1.5, f64::NEG_INFINITY), (1.5, 1.5));
+        assert_eq!(extremes_of_one(f64::INFINITY, 1.5), (1.5, 1.5));
+        let (min, max) = extremes_of_one(f64::INFINITY, f64::NEG_INFINITY);
+        assert!((1.0..=2.0).contains(&min) && min == max);
+    }
 }
