@@ -190,6 +190,7 @@ fn errors_name_key_value_source_and_what_is_accepted() {
         (json!({ "metrics": { "prometheus": "9464" } }), "metrics.prometheus", "9464", "host:port"),
         (json!({ "metrics": { "prometheus": "a:+1" } }), "metrics.prometheus", "a:+1", "host:port"),
         (json!({ "sinks": {} }), "sinks", "{}", "a list of tables"),
+        (json!({ "sinks": vec![json!({ "type": "memory" }); 65] }), "sinks", "65", "at most 64"),
         (json!({ "sinks": ["file"] }), "sinks[0]", "file", "a table with a type"),
         (json!({ "sinks": [{ "path": "a" }] }), "sinks[0].type", "null", "file, console, memory"),
         (json!({ "sinks": [{ "type": "fil" }] }), "sinks[0].type", "fil", "mean file?"),

@@ -7,6 +7,9 @@ use super::error::nearest;
 use super::schema;
 use super::{ConfigError, Source};
 
+/// One bit each in the mask of the sinks that want a record.
+pub(super) const MAX_SINKS: usize = u64::BITS as usize;
+
 /// The values a key takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
@@ -134,6 +137,11 @@ impl Kind {
             }
             Self::Sinks => {
                 let list = value.as_array().ok_or_else(refuse)?;
+                if list.len() > MAX_SINKS {
+                    let given = format!("{} sinks", list.len());
+                    let accepted = format!("at most {MAX_SINKS} sinks");
+                    return Err(ConfigError::bad_value(key, &given.into(), accepted, source));
+                }
                 let sinks = list.iter().enumerate().map(|(index, sink)| {
                     schema::check_sink(&format!("{key}[{index}]"), sink, source)
                 });
