@@ -142,13 +142,18 @@ pub fn text(id: Id) -> Option<&'static str> {
 
 const UNDEFINED: u32 = u32::MAX;
 
-pub use definitions::{DefinitionSink, define_into};
+pub use definitions::{Defining, DefinitionSink, define_into};
 
 mod definitions {
     //! Where definitions are kept beside the rings, so that a file of records decodes without the
     //! process that wrote it.
 
-    use super::{AtomicPtr, Entry, FIRST_ID, Id, Ordering, SLOTS, UNDEFINED, entry};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, fence};
+
+    use arc_swap::ArcSwapOption;
+
+    use super::{AtomicPtr, AtomicU32, Entry, FIRST_ID, Id, Ordering, SLOTS, UNDEFINED, entry};
 
     /// Takes each definition before the first record that uses it is published; may see one twice.
     pub trait DefinitionSink: Send + Sync {
@@ -156,47 +161,89 @@ mod definitions {
         fn define(&self, id: Id, text: &str);
     }
 
+    /// A place for a sink, used again once its sink has gone.
     struct Node {
-        sink: Box<dyn DefinitionSink>,
-        generation: u32,
-        next: *mut Node,
+        taken: AtomicBool,
+        sink: ArcSwapOption<Box<dyn DefinitionSink>>,
+        generation: AtomicU32,
+        next: Option<&'static Node>,
     }
 
-    /// A stack that only grows: an engine with file-backed rings is a rare thing.
+    /// A stack that only grows: there are as many places as engines with file-backed rings ran at
+    /// once, and one for each fork on the way here.
     static SINKS: AtomicPtr<Node> = AtomicPtr::new(std::ptr::null_mut());
 
-    fn sinks() -> impl Iterator<Item = &'static Node> {
-        // SeqCst: see `define_into`.
-        let mut next = SINKS.load(Ordering::SeqCst);
-        std::iter::from_fn(move || {
-            // SAFETY: nodes are leaked and immutable once published.
-            let node = unsafe { next.as_ref() }?;
-            next = node.next;
-            Some(node)
-        })
-        .filter(|node| node.generation == crate::fork::generation())
+    fn nodes() -> impl Iterator<Item = &'static Node> {
+        std::iter::successors(newest(), |node| node.next)
     }
 
-    /// Gives `sink` every definition there is and all that will come in this process.
-    pub fn define_into(sink: Box<dyn DefinitionSink>) {
-        let generation = crate::fork::generation();
-        let node = Box::leak(Box::new(Node { sink, generation, next: std::ptr::null_mut() }));
-        loop {
-            node.next = SINKS.load(Ordering::Acquire);
-            // SeqCst, as the load in `sinks`: first the sink is registered, then the table is walked;
-            // `intern` first makes the entry and then looks for sinks. One of the two sees the
-            // other, so an entry made meanwhile is given.
-            let pushed =
-                SINKS.compare_exchange(node.next, node, Ordering::SeqCst, Ordering::Relaxed);
-            if pushed.is_ok() {
-                break;
+    fn newest() -> Option<&'static Node> {
+        // SAFETY: nodes are leaked; what changes in a published one is atomic.
+        unsafe { SINKS.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Keeps a sink registered; dropping it lets go of the sink.
+    #[must_use]
+    pub struct Defining(&'static Node);
+
+    impl std::fmt::Debug for Defining {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Defining")
+        }
+    }
+
+    impl Drop for Defining {
+        fn drop(&mut self) {
+            // A forked child leaves its parent's sinks alone.
+            if self.0.generation.load(Ordering::Relaxed) == crate::fork::generation() {
+                self.0.sink.store(None);
+                // Release: who takes the place next finds it empty.
+                self.0.taken.store(false, Ordering::Release);
             }
         }
+    }
+
+    fn free_node() -> &'static Node {
+        let claim = |node: &&Node| !node.taken.swap(true, Ordering::AcqRel);
+        if let Some(node) = nodes().find(claim) {
+            return node;
+        }
+        let node = Box::leak(Box::new(Node {
+            taken: AtomicBool::new(true),
+            sink: ArcSwapOption::empty(),
+            generation: AtomicU32::new(UNDEFINED),
+            next: None,
+        }));
+        loop {
+            node.next = newest();
+            let before = node
+                .next
+                .map_or(std::ptr::null_mut(), |next| std::ptr::from_ref::<Node>(next).cast_mut());
+            // Release: publishes the node's fields.
+            let pushed = SINKS.compare_exchange(before, node, Ordering::Release, Ordering::Relaxed);
+            if pushed.is_ok() {
+                return node;
+            }
+        }
+    }
+
+    /// Gives `sink` every definition there is and all that will come in this process, as long as
+    /// the result is kept.
+    pub fn define_into(sink: Box<dyn DefinitionSink>) -> Defining {
+        let sink = Arc::new(sink);
+        let node = free_node();
+        node.generation.store(crate::fork::generation(), Ordering::Relaxed);
+        node.sink.store(Some(sink.clone()));
+        // SeqCst, as the fence in `ensure`: first the sink is registered, then the table is walked;
+        // `intern` first makes the entry and then looks for sinks. One of the two sees the other,
+        // so an entry made meanwhile is given.
+        fence(Ordering::SeqCst);
         for slot in 0..SLOTS {
             if let Some(entry) = entry(slot) {
-                node.sink.define(Id(slot as u32 + FIRST_ID), entry.text);
+                sink.define(Id(slot as u32 + FIRST_ID), entry.text);
             }
         }
+        Defining(node)
     }
 
     pub(super) fn ensure(id: Id, entry: &Entry) {
@@ -207,8 +254,13 @@ mod definitions {
             return;
         }
         debug_assert_ne!(generation, UNDEFINED);
-        for node in sinks() {
-            node.sink.define(id, entry.text);
+        fence(Ordering::SeqCst);
+        for node in nodes() {
+            let sink = node.sink.load();
+            let ours = node.generation.load(Ordering::Relaxed) == generation;
+            if let Some(sink) = sink.as_ref().filter(|_| ours) {
+                sink.define(id, entry.text);
+            }
         }
         entry.defined.store(generation, Ordering::Release);
     }

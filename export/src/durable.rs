@@ -8,10 +8,10 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use coati_core::intern::{self, DefinitionSink, Id};
+use coati_core::intern::{self, Defining, DefinitionSink, Id};
 use coati_core::record::write::definition;
 use coati_core::ring::Region;
 
@@ -22,6 +22,8 @@ use crate::health::Health;
 pub struct RingFiles {
     /// None when it could not be made: rings are then in memory.
     directory: Option<PathBuf>,
+    /// None once no more is recorded.
+    definitions: Mutex<Option<Defining>>,
     next: AtomicU32,
     health: Arc<Health>,
 }
@@ -29,11 +31,12 @@ pub struct RingFiles {
 impl RingFiles {
     /// A new directory under `parent`; a problem in health when that cannot be had.
     pub fn under(parent: &Path, health: &Arc<Health>) -> Arc<Self> {
-        let directory = prepare(parent).map_err(|error| {
+        let prepared = prepare(parent).map_err(|error| {
             health.problem("durability", &format!("{}: {error}", parent.display()), 0);
         });
-        let (next, health) = (AtomicU32::new(0), health.clone());
-        Arc::new(Self { directory: directory.ok(), next, health })
+        let (directory, definitions) = prepared.ok().unzip();
+        let (definitions, next) = (Mutex::new(definitions), AtomicU32::new(0));
+        Arc::new(Self { directory, definitions, next, health: health.clone() })
     }
 
     /// Memory for one ring, in a file of its own.
@@ -50,6 +53,11 @@ impl RingFiles {
         })
     }
 
+    /// Lets go of the file of definitions: no record will need another.
+    pub fn close(&self) {
+        self.definitions.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Removes the files, which hold nothing that is not in a sink.
     pub fn remove(&self) {
         if let Some(directory) = &self.directory
@@ -60,7 +68,7 @@ impl RingFiles {
     }
 }
 
-fn prepare(parent: &Path) -> io::Result<PathBuf> {
+fn prepare(parent: &Path) -> io::Result<(PathBuf, Defining)> {
     private_directory(parent)?;
     let name = format!("{}-{}", std::process::id(), coati_core::os::realtime_ns());
     let directory = parent.join(name);
@@ -70,8 +78,7 @@ fn prepare(parent: &Path) -> io::Result<PathBuf> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(directory.join("definitions"))?;
-    intern::define_into(Box::new(Definitions(file)));
-    Ok(directory)
+    Ok((directory, intern::define_into(Box::new(Definitions(file)))))
 }
 
 /// Creates `path` for this user alone, or checks that it is so.

@@ -259,10 +259,11 @@ impl Engine {
             server.shutdown();
         }
         let ledger = self.ledger();
-        if let Some(rings) = &running.rings
-            && Signal::ALL.iter().all(|&signal| ledger.account(signal).in_flight == 0)
-        {
-            rings.remove();
+        if let Some(rings) = &running.rings {
+            rings.close();
+            if Signal::ALL.iter().all(|&signal| ledger.account(signal).in_flight == 0) {
+                rings.remove();
+            }
         }
         ledger
     }

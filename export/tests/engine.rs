@@ -111,6 +111,31 @@ fn a_line_has_the_documented_keys_in_order() {
 }
 
 #[test]
+fn no_two_keys_of_a_line_are_the_same() {
+    let engine = start(json!({"logs": {"max_fields": 12}, "sinks": [{"type": "memory"}]}));
+    let names = ["dropped_fields", "message", "field.message", "field.field.message", "field.x"];
+    let mut fields: Vec<_> =
+        names.iter().zip(1..).map(|(name, n)| (Key::new(name), n.into())).collect();
+    let others: Vec<String> = (0..21).map(|n| format!("other-{n}")).collect();
+    fields.extend(others.iter().map(|name| (Key::new(name), 0.into())));
+    Logger::new(engine.hub().clone(), "keys").log(Level::Info, "m", &fields);
+    assert!(engine.flush(PATIENCE));
+    let line = engine.memory_records().remove(0);
+    for (key, value) in [
+        ("field.dropped_fields", 1),
+        ("field.message", 2),
+        ("field.field.message", 3),
+        ("field.field.field.message", 4),
+        ("field.x", 5),
+        ("dropped_fields", 14),
+    ] {
+        assert_eq!(line.matches(&format!("\"{key}\":{value}")).count(), 1, "{key} in {line}");
+        assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key} in {line}");
+    }
+    assert_eq!(line.matches("\"message\":").count(), 1, "{line}");
+}
+
+#[test]
 fn secrets_are_masked_wherever_they_stand() {
     let engine = start(json!({
         "redaction": {"enabled": true, "keys": ["x-internal-token"]},
@@ -330,6 +355,30 @@ fn crash_durable_rings_are_private_files_that_hold_the_records() {
     assert_eq!(engine.health()["ok"], true);
     engine.shutdown(PATIENCE);
     assert!(!process.exists(), "a clean end leaves no raw records behind");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn engines_that_have_ended_leave_no_file_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.starts_with(folder.path())).count()
+    };
+    for round in 0..20 {
+        let engine = start(json!({
+            "durability": "crash",
+            "durability_dir": folder.path().join("rings"),
+            "sinks": [{"type": "file", "path": folder.path().join("out.jsonl")}],
+        }));
+        let name = format!("engine-{round}");
+        Logger::new(engine.hub().clone(), &name).log(Level::Info, "m", &[]);
+        assert!(engine.flush(PATIENCE));
+        assert_eq!(open(), 2, "definitions and the sink");
+        engine.shutdown(PATIENCE);
+        assert_eq!(open(), 0);
+    }
 }
 
 #[test]

@@ -9,8 +9,9 @@ use super::escape::escape;
 use super::time::{Clock, rfc3339};
 use crate::redact::{Fields, Redacted, RedactedLog, RedactedSpan, Value};
 
-/// Names of a log line that a field may not have; it is kept under `field.<name>`.
-const RESERVED: [&str; 13] = [
+/// Names of a log line that a field may not have; it is kept under `field.<name>`. So is, once more,
+/// a field that is called so itself.
+const RESERVED: [&str; 14] = [
     "timestamp",
     "level",
     "logger",
@@ -24,6 +25,7 @@ const RESERVED: [&str; 13] = [
     "exception.stacktrace",
     "code.file",
     "code.line",
+    "dropped_fields",
 ];
 
 /// Encodes records as JSON lines.
@@ -248,7 +250,7 @@ impl JsonEncoder {
 
 fn encoded_key(name: &str, place: Place) -> Box<[u8]> {
     let mut encoded = b",\"".to_vec();
-    if place == Place::Line && RESERVED.contains(&name) {
+    if place == Place::Line && RESERVED.contains(&name.trim_start_matches("field.")) {
         encoded.extend_from_slice(b"field.");
     }
     escape(name, &mut encoded);
