@@ -1,6 +1,5 @@
 //! The drain thread with sinks that misbehave, and records for people's terminals.
 
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +10,13 @@ use coati_core::log::{LogHead, Logger, encode_fields, encode_log};
 use coati_core::pipeline::{Pipeline, PipelineConfig};
 use coati_core::record::value::Key;
 use coati_core::record::{Level, flags};
+use coati_core::span::{Start, Tracer};
 use coati_export::config::{Config, Sources};
 use coati_export::drain::{Control, Drain, Route, Settings};
 use coati_export::encode::pretty::PrettyEncoder;
 use coati_export::health::Health;
 use coati_export::redact::Redactor;
-use coati_export::sink::{Filter, Routed, Sink};
+use coati_export::sink::{Filter, Lost, Routed, Sink};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ impl Sink for Fragile {
 
     fn accept(&mut self, _: &mut Routed<'_, '_>) {}
 
-    fn commit(&mut self) -> io::Result<()> {
+    fn commit(&mut self) -> Result<(), Lost> {
         assert!(std::mem::replace(&mut self.panicked, true), "a sink that panics once");
         Ok(())
     }
@@ -77,6 +77,68 @@ fn the_drain_survives_a_sink_that_panics_and_counts_its_batch_as_lost() {
     assert!(engine.control.stop(&engine.pipeline, PATIENCE));
 }
 
+/// Takes in each batch only so many records.
+struct Narrow {
+    name: &'static str,
+    room: u64,
+    filled: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Sink for Narrow {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn accept(&mut self, _: &mut Routed<'_, '_>) {
+        let mut filled = self.filled.lock().unwrap();
+        *filled.last_mut().unwrap() += 1;
+    }
+
+    fn commit(&mut self) -> Result<(), Lost> {
+        let mut filled = self.filled.lock().unwrap();
+        let given = *filled.last().unwrap();
+        filled.push(0);
+        if given <= self.room {
+            return Ok(());
+        }
+        Err(Lost { arrived: self.room, ..std::io::Error::other("too narrow").into() })
+    }
+}
+
+#[test]
+fn of_a_batch_that_breaks_off_only_the_rest_is_lost() {
+    let batches = || Arc::new(Mutex::new(vec![0]));
+    let (first, second) = (batches(), batches());
+    let engine = start(vec![
+        Box::new(Narrow { name: "five", room: 5, filled: first.clone() }),
+        Box::new(Narrow { name: "three", room: 3, filled: second }),
+    ]);
+    let logger = Logger::new(engine.hub.clone(), "narrow");
+    let tracer = Tracer::new(engine.hub.clone(), "narrow");
+    for _ in 0..10 {
+        logger.log(Level::Info, "a log line", &[]);
+        tracer.start("a span", Start::default()).end(&engine.hub, None);
+    }
+    assert!(engine.control.flush(&engine.pipeline, PATIENCE));
+    // How the drain cuts the stream into batches is its own affair; they alternate log and span.
+    let batches = first.lock().unwrap().clone();
+    let kept = |room: u64| batches.iter().map(|&size| size.min(room)).sum::<u64>();
+    let books = engine.pipeline.ledger();
+    assert_eq!(books.logs.delivered + books.spans.delivered, kept(3));
+    for account in [&books.logs, &books.spans] {
+        assert_eq!((account.recorded, account.in_flight), (10, 0));
+        assert_eq!(account.delivered + account.dropped_total(), 10);
+        assert!(account.delivered.abs_diff(kept(3) / 2) <= batches.len() as u64);
+    }
+    let report = engine.health.report();
+    let lost = |name: &str| {
+        let sinks = report["sinks"].as_array().unwrap();
+        sinks.iter().find(|sink| sink["name"] == name).unwrap()["lost"].as_u64().unwrap()
+    };
+    assert_eq!((lost("five"), lost("three")), (20 - kept(5), 20 - kept(3)));
+    assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+}
+
 /// Keeps lines as a terminal would show them.
 struct Terminal(Arc<Mutex<Vec<u8>>>);
 
@@ -91,7 +153,7 @@ impl Sink for Terminal {
         pretty.line(&record.record, record.ticks, &record.clock, &mut out);
     }
 
-    fn commit(&mut self) -> io::Result<()> {
+    fn commit(&mut self) -> Result<(), Lost> {
         Ok(())
     }
 }

@@ -249,7 +249,7 @@ fn a_device_is_written_to_and_never_rotated() {
     null.write_lines(b"a\nb\n").unwrap();
     let mut full = open(&RotateConfig { path: "/dev/full".into(), ..base });
     let error = full.write_lines(b"a\nb\n").unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(error.error.kind(), std::io::ErrorKind::StorageFull);
     assert_eq!((null.take_problem(), full.take_problem()), (None, None));
 }
 

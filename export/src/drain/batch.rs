@@ -12,7 +12,7 @@ use crate::encode::Clock;
 use crate::encode::json::JsonEncoder;
 use crate::health::Health;
 use crate::redact::Redactor;
-use crate::sink::{Filter, Routed, Sink};
+use crate::sink::{Filter, Lost, Routed, Sink};
 
 /// A sink and what it wants.
 pub struct Route {
@@ -39,7 +39,7 @@ pub struct Batch {
     routes: Vec<Route>,
     json: JsonEncoder,
     line: Vec<u8>,
-    /// How many records of a signal want which sinks (one bit each); few different ones occur.
+    /// The records in their order: which sinks (one bit each) want how many in a row.
     wanted: Vec<Wanted>,
     records: u64,
     bytes: usize,
@@ -50,9 +50,6 @@ struct Wanted {
     sinks: u64,
     records: u64,
 }
-
-/// More sinks than bits in a mask are not served.
-pub const MAX_SINKS: usize = 64;
 
 impl Batch {
     /// A router without sinks.
@@ -74,7 +71,6 @@ impl Batch {
     pub fn set_routes(&mut self, redactor: Redactor, routes: Vec<Route>) {
         self.redactor = redactor;
         self.routes = routes;
-        self.routes.truncate(MAX_SINKS);
         self.health.set_sinks(self.routes.iter().map(|route| route.sink.name()));
     }
 
@@ -108,10 +104,9 @@ impl Batch {
                 sinks |= 1 << bit;
             }
         }
-        match self.wanted.iter_mut().find(|wanted| wanted.signal == signal && wanted.sinks == sinks)
-        {
-            Some(wanted) => wanted.records += 1,
-            None => self.wanted.push(Wanted { signal, sinks, records: 1 }),
+        match self.wanted.last_mut() {
+            Some(run) if run.signal == signal && run.sinks == sinks => run.records += 1,
+            _ => self.wanted.push(Wanted { signal, sinks, records: 1 }),
         }
     }
 
@@ -128,7 +123,8 @@ impl Batch {
 
     /// Hands everything to the sinks and writes the outcome into the books.
     pub fn commit(&mut self) {
-        let mut failed = 0u64;
+        // The bits of sinks that failed, and how many records have arrived there all the same.
+        let mut failed: Vec<(u64, u64)> = Vec::new();
         for (bit, route) in self.routes.iter_mut().enumerate() {
             let mask = 1 << bit;
             let records = self.wanted.iter().filter(|w| w.sinks & mask != 0).map(|w| w.records);
@@ -137,11 +133,13 @@ impl Batch {
                 continue;
             }
             let outcome = route.sink.commit();
-            let (delivered, lost) = if outcome.is_ok() { (records, 0) } else { (0, records) };
-            self.health.sink(route.sink.name(), delivered, lost);
+            let arrived =
+                outcome.as_ref().map_or_else(|lost| lost.arrived.min(records), |()| records);
+            let lost = records - arrived;
+            self.health.sink(route.sink.name(), arrived, lost);
             match outcome {
-                Err(error) => {
-                    failed |= mask;
+                Err(Lost { error, .. }) => {
+                    failed.push((mask, arrived));
                     route.failing = true;
                     self.health.problem(route.sink.name(), &error.to_string(), lost);
                 }
@@ -159,14 +157,15 @@ impl Batch {
             }
         }
         let drained = self.pipeline.drained();
-        for wanted in self.wanted.drain(..) {
-            let count = if wanted.sinks & failed == 0 {
-                drained.delivered(wanted.signal)
-            } else {
-                drained.dropped(wanted.signal, Reason::Sink)
-            };
-            count.add(wanted.records);
-            drained.taken(wanted.signal).add(wanted.records);
+        for Wanted { signal, sinks, records } in self.wanted.drain(..) {
+            let mut delivered = records;
+            for (_, arrived) in failed.iter_mut().filter(|(mask, _)| sinks & mask != 0) {
+                delivered = delivered.min(*arrived);
+                *arrived -= records.min(*arrived);
+            }
+            drained.delivered(signal).add(delivered);
+            drained.dropped(signal, Reason::Sink).add(records - delivered);
+            drained.taken(signal).add(records);
         }
         (self.records, self.bytes) = (0, 0);
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Routed, Sink};
+use super::{Lost, Routed, Sink};
 use crate::config::{ConsoleFormat, ConsoleSink, Stream};
 use crate::encode::pretty::PrettyEncoder;
 
@@ -13,6 +13,10 @@ pub struct Console {
     stream: Stream,
     pretty: Option<PrettyEncoder>,
     batch: Vec<u8>,
+    /// Where each record of the batch ends.
+    ends: Vec<usize>,
+    /// The last batch broke off within a line.
+    torn: bool,
 }
 
 impl Console {
@@ -31,7 +35,14 @@ impl Console {
             ConsoleFormat::Json => false,
         };
         let pretty = pretty.then_some(PrettyEncoder { colour });
-        Self { name, stream: config.stream, pretty, batch: Vec::new() }
+        Self {
+            name,
+            stream: config.stream,
+            pretty,
+            batch: Vec::new(),
+            ends: Vec::new(),
+            torn: false,
+        }
     }
 }
 
@@ -41,32 +52,43 @@ impl Sink for Console {
     }
 
     fn accept(&mut self, record: &mut Routed<'_, '_>) {
+        if self.torn && self.batch.is_empty() {
+            self.batch.push(b'\n');
+        }
         match &self.pretty {
             Some(pretty) => {
                 pretty.line(&record.record, record.ticks, &record.clock, &mut self.batch);
             }
             None => self.batch.extend_from_slice(record.json_line()),
         }
+        self.ends.push(self.batch.len());
     }
 
-    fn commit(&mut self) -> io::Result<()> {
-        let written = write_all(self.stream, &self.batch);
+    fn commit(&mut self) -> Result<(), Lost> {
+        let mut written = 0;
+        let outcome = write_all(self.stream, &self.batch, &mut written);
+        if written > 0 {
+            self.torn = self.batch[written - 1] != b'\n';
+        }
+        let arrived = self.ends.partition_point(|&end| end <= written) as u64;
         self.batch.clear();
-        written
+        self.ends.clear();
+        outcome.map_err(|error| Lost { error, arrived })
     }
 }
 
 #[cfg(unix)]
-fn write_all(stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(stream: Stream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
     let fd = match stream {
         Stream::Stdout => libc::STDOUT_FILENO,
         Stream::Stderr => libc::STDERR_FILENO,
     };
-    while !bytes.is_empty() {
-        // SAFETY: pointer and length describe `bytes`.
-        let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+    while *written < bytes.len() {
+        let rest = &bytes[*written..];
+        // SAFETY: pointer and length describe `rest`.
+        let n = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
         if n >= 0 {
-            bytes = &bytes[n as usize..];
+            *written += n as usize;
             continue;
         }
         let error = io::Error::last_os_error();
@@ -91,10 +113,12 @@ fn wait_writable(fd: i32) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn write_all(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+fn write_all(stream: Stream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
     use std::io::Write;
     match stream {
-        Stream::Stdout => io::stdout().write_all(bytes),
-        Stream::Stderr => io::stderr().write_all(bytes),
+        Stream::Stdout => io::stdout().write_all(bytes)?,
+        Stream::Stderr => io::stderr().write_all(bytes)?,
     }
+    *written = bytes.len();
+    Ok(())
 }

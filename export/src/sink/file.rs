@@ -3,7 +3,7 @@
 use std::io;
 
 use super::rotate::{RotateConfig, RotatingFile};
-use super::{Routed, Sink};
+use super::{Lost, Routed, Sink};
 use crate::config::FileSink;
 
 /// A file of JSON lines. Opened at its first batch; it opens itself again after an error.
@@ -49,12 +49,12 @@ impl Sink for File {
         self.batch.extend_from_slice(record.json_line());
     }
 
-    fn commit(&mut self) -> io::Result<()> {
+    fn commit(&mut self) -> Result<(), Lost> {
         if self.batch.is_empty() {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
-        let written = self.open().and_then(|file| file.write_lines(&batch));
+        let written = self.open().map_err(Lost::from).and_then(|file| file.write_lines(&batch));
         self.batch = batch;
         self.batch.clear();
         written

@@ -1,10 +1,9 @@
 //! The last records, in memory: for tests.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Routed, Sink};
+use super::{Lost, Routed, Sink};
 
 /// Records kept for whoever asks, shared with the engine.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +41,7 @@ impl Sink for Memory {
         self.batch.push(line.trim_end_matches('\n').to_owned());
     }
 
-    fn commit(&mut self) -> io::Result<()> {
+    fn commit(&mut self) -> Result<(), Lost> {
         let mut records = self.records.0.lock().unwrap_or_else(PoisonError::into_inner);
         records.extend(self.batch.drain(..));
         let excess = records.len().saturating_sub(self.capacity);

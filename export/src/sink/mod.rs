@@ -27,11 +27,11 @@ pub trait Sink: Send {
     /// Takes a record. Nothing has to leave the process yet.
     fn accept(&mut self, record: &mut Routed<'_, '_>);
 
-    /// Hands over everything taken since the last call; an error loses it.
+    /// Hands over everything taken since the last call; an error loses what it does not name.
     ///
     /// # Errors
     /// Whatever the destination says.
-    fn commit(&mut self) -> io::Result<()>;
+    fn commit(&mut self) -> Result<(), Lost>;
 
     /// What went wrong since the last call without losing a record.
     fn problem(&mut self) -> Option<String> {
@@ -45,6 +45,27 @@ pub trait Sink: Send {
     fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Why a batch was not handed over, and how much of it was all the same.
+#[derive(Debug)]
+pub struct Lost {
+    /// What the destination said.
+    pub error: io::Error,
+    /// How many records, from the first one on, have arrived.
+    pub arrived: u64,
+}
+
+impl From<io::Error> for Lost {
+    /// Nothing has arrived.
+    fn from(error: io::Error) -> Self {
+        Self { error, arrived: 0 }
+    }
+}
+
+/// How many whole lines `bytes` are.
+fn lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// A record on its way to the sinks. Its JSON line is made at most once.

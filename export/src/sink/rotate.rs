@@ -18,6 +18,8 @@ use append::Appender;
 use keeper::Keeper;
 use names::Names;
 
+use super::{Lost, lines};
+
 /// What to write to and when to begin anew.
 #[derive(Clone, Debug)]
 pub struct RotateConfig {
@@ -67,17 +69,16 @@ impl RotatingFile {
         Ok(Self { config, names, keeper, current, problem: None })
     }
 
-    /// Appends `bytes`, which are whole lines. After an error none of the lines since the last
-    /// rotation is in the file, and the next call opens it anew.
+    /// Appends `bytes`, which are whole lines. After an error the next call opens the file anew.
     ///
     /// # Errors
-    /// Whatever the operating system says.
-    pub fn write_lines(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = self.write_parts(bytes);
-        if written.is_err() {
+    /// Whatever the operating system says; the lines up to the last rotation have arrived.
+    pub fn write_lines(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        let mut written = 0;
+        self.write_parts(bytes, &mut written).map_err(|error| {
             self.current = None;
-        }
-        written
+            Lost { error, arrived: lines(&bytes[..written]) }
+        })
     }
 
     /// Makes what was written survive a crash of the machine.
@@ -93,7 +94,7 @@ impl RotatingFile {
         self.problem.take().or_else(|| self.keeper.take_problem())
     }
 
-    fn write_parts(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    fn write_parts(&mut self, mut bytes: &[u8], written: &mut usize) -> io::Result<()> {
         let mut may_rotate = true;
         while !bytes.is_empty() {
             let (file, size) = self.lock()?;
@@ -108,6 +109,7 @@ impl RotatingFile {
             file.write_whole(&bytes[..part])?;
             file.unlock();
             bytes = &bytes[part..];
+            *written += part;
         }
         Ok(())
     }
