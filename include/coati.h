@@ -1,6 +1,6 @@
 /* coati: logs, spans and metrics of a program, recorded in its own process.
  *
- * Generated from the crate coati-ffi; do not edit.
+ * Generated from the crate coati-capi; do not edit.
  *
  * For every function here:
  * - It may be called on any thread. A handle may be used by several threads at once.

@@ -1,40 +1,7 @@
-//! The C interface of coati.
+//! The C interface of coati as a shared and a static library: the functions of `coati-capi` under
+//! their C names.
 //!
-//! `include/coati.h` is generated from this crate and says what holds for a caller; `coati.hpp`
-//! wraps it for C++. Every function catches panics, every handle may be null, and what a pointer
-//! owns is told by its type.
+//! `include/coati.h` is generated from that crate and says what holds for a caller; `coati.hpp`
+//! wraps it for C++.
 
-// C names for C types.
-#![allow(non_camel_case_types)]
-// One contract holds for all functions; it stands once, at the head of the header.
-#![allow(clippy::missing_safety_doc)]
-
-// In the order in which the header shows them.
-pub mod version;
-
-pub mod status;
-
-pub mod types;
-
-pub mod engine;
-
-pub mod logger;
-
-pub mod span;
-
-pub mod current;
-
-pub mod context;
-
-pub mod metrics;
-
-pub mod buffer;
-
-pub mod last_error;
-
-mod entry;
-mod exit;
-mod fields;
-mod handle;
-mod keys;
-mod text;
+pub use coati_capi::*;

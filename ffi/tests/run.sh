@@ -28,7 +28,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 say "unit tests, header up to date"
-cargo test -q -p coati-ffi
+cargo test -q -p coati-capi -p coati-ffi
 
 if [ -n "${LIBRARIES:-}" ]; then
   built=$LIBRARIES

@@ -36,7 +36,7 @@ mod provoke {
 
     /// Makes this thread's next call of a coati function panic inside. Only in a build with the
     /// feature `test-panic`.
-    #[unsafe(no_mangle)]
+    #[cfg_attr(feature = "export", unsafe(no_mangle))]
     pub extern "C" fn coati_test_panic_next() {
         ARMED.with(|armed| armed.set(true));
     }

@@ -62,7 +62,7 @@ fn timeout(ms: u64) -> Duration {
 /// Starts an engine with a configuration as JSON: the sections and keys of the documentation,
 /// beside them `preset` and `config_file`. An empty text means the defaults; the environment
 /// (COATI_*, OTEL_*) counts below it. Each call makes an engine of its own.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_init(
     config_json: coati_str,
     out: *mut *mut coati_engine,
@@ -107,7 +107,7 @@ fn start(json: &[u8]) -> Result<Arc<Shared>, Failure> {
 }
 
 /// Frees the handle. Its children go on; without any the engine is flushed and shut down.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_engine_free(engine: *mut coati_engine) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(engine) };
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn coati_engine_free(engine: *mut coati_engine) {
 
 /// Waits until everything that any thread recorded before the call is in its sinks.
 /// COATI_TIMEOUT: not in time.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_flush(engine: *mut coati_engine, timeout_ms: u64) -> coati_status {
     entry(|| {
         // SAFETY: null or a live handle.
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn coati_flush(engine: *mut coati_engine, timeout_ms: u64)
 
 /// Flushes and stops; later calls record nothing. Once more is no error. COATI_TIMEOUT: stopped,
 /// but not everything is in its sinks.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_shutdown(
     engine: *mut coati_engine,
     timeout_ms: u64,
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn coati_shutdown(
 }
 
 /// The books of COATI_LOGS or COATI_SPANS, also after a shutdown.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_get_ledger(
     engine: *mut coati_engine,
     signal: u32,
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn coati_get_ledger(
 }
 
 /// How the engine is, as JSON: `ok`, `problems`, `sinks`, `uptime_s`, `memory_bytes` and more.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_health_json(
     engine: *mut coati_engine,
     out: *mut coati_buffer,
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn coati_health_json(
 }
 
 /// All metrics in the Prometheus text format.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_prometheus_text(
     engine: *mut coati_engine,
     out: *mut coati_buffer,

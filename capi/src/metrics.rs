@@ -86,7 +86,7 @@ pub struct coati_counter(Handle);
 
 /// The counter called `name` with `n` labels. COATI_BAD_ARGUMENT: not a metric's name, or the
 /// name of another instrument; coati_last_error says which.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_counter_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -108,14 +108,14 @@ pub unsafe extern "C" fn coati_counter_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_counter_free(counter: *mut coati_counter) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(counter) };
 }
 
 /// Adds to the counter. Negative or not finite: COATI_BAD_ARGUMENT, nothing is added.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_counter_add(
     counter: *const coati_counter,
     amount: f64,
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn coati_counter_add(
 pub struct coati_up_down_counter(Handle);
 
 /// The up-down counter called `name`; as coati_counter_new.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_up_down_counter_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -154,14 +154,14 @@ pub unsafe extern "C" fn coati_up_down_counter_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_up_down_counter_free(counter: *mut coati_up_down_counter) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(counter) };
 }
 
 /// Adds to the up-down counter. Not finite: COATI_BAD_ARGUMENT, nothing is added.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_up_down_counter_add(
     counter: *const coati_up_down_counter,
     amount: f64,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn coati_up_down_counter_add(
 pub struct coati_gauge(Handle);
 
 /// The gauge called `name`; as coati_counter_new.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_gauge_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -199,14 +199,14 @@ pub unsafe extern "C" fn coati_gauge_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_gauge_free(gauge: *mut coati_gauge) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(gauge) };
 }
 
 /// Sets the gauge; any value is one.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_gauge_set(gauge: *const coati_gauge, value: f64) -> coati_status {
     entry(|| {
         // SAFETY: null or a live handle.
@@ -221,7 +221,7 @@ pub struct coati_histogram(Handle);
 /// The histogram called `name`; as coati_counter_new. `bounds` are the buckets' upper bounds;
 /// NULL and 0: exponential buckets, whose quantiles are within 0.6 %. COATI_BAD_ARGUMENT also for
 /// bounds that do not ascend or are not finite.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_histogram_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -246,14 +246,14 @@ pub unsafe extern "C" fn coati_histogram_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_histogram_free(histogram: *mut coati_histogram) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(histogram) };
 }
 
 /// Records a value. Not finite: COATI_BAD_ARGUMENT, no bucket counts it.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_histogram_record(
     histogram: *const coati_histogram,
     value: f64,

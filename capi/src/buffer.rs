@@ -28,7 +28,7 @@ pub(crate) unsafe fn give<O>(
 }
 
 /// Gives a buffer's memory back and empties it. NULL and an empty buffer are nothing to do.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_buffer_free(buffer: *mut coati_buffer) {
     guard(|| {
         // SAFETY: null, or a buffer that the caller owns.

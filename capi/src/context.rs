@@ -33,7 +33,7 @@ impl From<&coati_span_context> for SpanContext {
 
 /// Reads a W3C `traceparent`. A context keeps no `tracestate`: it is accepted for programs that
 /// have one. COATI_BAD_ARGUMENT: not a traceparent.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_context_extract(
     traceparent: coati_str,
     tracestate: coati_str,
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn coati_context_extract(
 }
 
 /// Writes a W3C `traceparent`. COATI_BAD_ARGUMENT: no context, or one without ids.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_context_inject(
     context: *const coati_span_context,
     traceparent: *mut coati_buffer,

@@ -57,7 +57,7 @@ const fn text(status: coati_status) -> &'static CStr {
 }
 
 /// A status in words, for any number; static, never NULL.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub extern "C" fn coati_status_str(status: coati_status) -> *const c_char {
     guard(|| text(status)).unwrap_or(text(COATI_PANIC)).as_ptr()
 }

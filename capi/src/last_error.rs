@@ -19,7 +19,7 @@ pub(crate) fn because(failure: Failure, reason: &dyn Display) -> Failure {
 
 /// Why the last coati_init, coati_counter_new, coati_up_down_counter_new, coati_gauge_new or
 /// coati_histogram_new that failed on this thread did; empty if none has.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_last_error(out: *mut coati_buffer) -> coati_status {
     entry(|| {
         let text = || LAST.try_with(|last| last.borrow().clone().into_bytes());

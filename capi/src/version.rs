@@ -7,13 +7,13 @@ use std::ffi::{CStr, c_char};
 pub const COATI_ABI_VERSION: u32 = 1;
 
 /// The version of the binary interface.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub extern "C" fn coati_abi_version() -> u32 {
     COATI_ABI_VERSION
 }
 
 /// The version of the library, such as `0.1.0`; static.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub extern "C" fn coati_version() -> *const c_char {
     const VERSION: &CStr =
         match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {

@@ -123,7 +123,7 @@ fn level(level: coati_level) -> Result<Level, Failure> {
 }
 
 /// The logger called `name`. Cheap, but meant to be kept.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_logger_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -146,14 +146,14 @@ pub unsafe extern "C" fn coati_logger_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_logger_free(logger: *mut coati_logger) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(logger) };
 }
 
 /// Whether lines of this level are recorded now.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_logger_enabled(
     logger: *const coati_logger,
     level: coati_level,
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn coati_logger_enabled(
 
 /// Records a log line with `n` fields, with the ids of the thread's current span. COATI_OK also
 /// where the level is not recorded.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_log(
     logger: *const coati_logger,
     level: coati_level,

@@ -135,7 +135,7 @@ fn attach(context: SpanContext) -> Option<Arc<coati_scope>> {
 
 /// Makes a span current on this thread: log lines carry its ids and spans started without a
 /// parent become its children. The span may end or be freed before its scope is detached.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_attach(
     span: *mut coati_span,
     out: *mut *mut coati_scope,
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn coati_span_attach(
 
 /// Ends that the scope's span is current and frees the scope. Scopes may be detached in any order
 /// and on any thread.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_scope_detach(scope: *mut coati_scope) -> coati_status {
     entry(|| -> Outcome {
         if scope.is_null() {

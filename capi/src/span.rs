@@ -65,7 +65,7 @@ impl coati_span {
 }
 
 /// The tracer called `name`. Cheap, but meant to be kept.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_tracer_new(
     engine: *mut coati_engine,
     name: coati_str,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn coati_tracer_new(
 }
 
 /// Frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_tracer_free(tracer: *mut coati_tracer) {
     // SAFETY: null or the caller's own.
     unsafe { handle::free(tracer) };
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn coati_tracer_free(tracer: *mut coati_tracer) {
 
 /// Starts a span. `parent` NULL: a child of the thread's current span, without one a root; a
 /// `parent` that is all zero: a root.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_start(
     tracer: *const coati_tracer,
     name: coati_str,
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn coati_span_start(
 }
 
 /// Sets an attribute; one with the same key is replaced.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_set_attribute(
     span: *mut coati_span,
     attribute: *const coati_field,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn coati_span_set_attribute(
 }
 
 /// Adds an event that happens now.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_add_event(
     span: *mut coati_span,
     name: coati_str,
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn coati_span_add_event(
 
 /// Sets how it went: COATI_SPAN_UNSET changes nothing, COATI_SPAN_OK is final, and of a
 /// COATI_SPAN_ERROR the description is kept. Any other status is COATI_BAD_ARGUMENT.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_set_status(
     span: *mut coati_span,
     status: u32,
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn coati_span_set_status(
 }
 
 /// The span's ids and flags, also after its end.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_get_context(
     span: *const coati_span,
     out: *mut coati_span_context,
@@ -200,14 +200,14 @@ pub unsafe extern "C" fn coati_span_get_context(
 }
 
 /// Ends the span and records it. A second time: COATI_ALREADY_ENDED.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_end(span: *mut coati_span) -> coati_status {
     // SAFETY: null or a live handle.
     entry(|| unsafe { borrow(span) }?.end())
 }
 
 /// Ends the span unless it has ended, and frees the handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
 pub unsafe extern "C" fn coati_span_free(span: *mut coati_span) {
     // SAFETY: null or the caller's own.
     unsafe {
