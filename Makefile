@@ -75,18 +75,10 @@ check-platforms: ## Compile the core for the platforms that are not tested (need
 	rustup target add $(PLATFORMS)
 	for platform in $(PLATFORMS); do cargo check -p coati-core --target $$platform || exit 1; done
 
-# --- benchmarks -----------------------------------------------------------------------------
-
-.PHONY: bench
-bench: ## Costs per call of the core, the drain and the Python package
-	cargo build --release -p coati-benches
-	for bench in record metrics scrape throughput; do \
-		echo "== $$bench"; target/release/$$bench || exit 1; \
-	done
-
 .PHONY: clean
 clean: ## Remove what was built
 	cargo clean
 	rm -rf $(VENV) build coati-demo
 
 -include ffi/install.mk
+-include benches/bench.mk

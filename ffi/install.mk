@@ -41,10 +41,3 @@ uninstall: ## Remove what install put below PREFIX
 	rm -f "$(DESTDIR)$(PREFIX)/$(LIBDIR)/"libcoati.{a,so,so.0,so.$(COATI_VERSION)}
 	rm -f "$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/coati.pc"
 	rm -rf "$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/coati"
-
-.PHONY: bench-c
-bench-c: libraries ## Costs per call from C
-	gcc -std=c11 -O2 -Iinclude ffi/benches/cost.c -o "$(BUILT)/cost" "$(BUILT)/libcoati.so" \
-		-Wl,-rpath,"$(abspath $(BUILT))"
-	ln -sf libcoati.so "$(BUILT)/$(COATI_SO)"
-	"$(BUILT)/cost"

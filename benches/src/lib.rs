@@ -1,10 +1,22 @@
-//! What the engine costs. One program per question, in `src/bin`; `make bench` runs them all.
+//! What the engine costs, with its peers beside it.
 //!
-//! Machines are shared and noisy: every figure is the minimum and the median of rounds in which the
-//! things compared take turns.
+//! Each thing measured is a [`candidate::Candidate`], defined once: the interleaved runner
+//! (`src/bin/rows.rs`), from which `RESULTS.md` is made, and the criterion suites take the same
+//! ones. Machines are shared and noisy: every figure is the minimum and the median of rounds in
+//! which all candidates take turns.
 
-/// The least and the median of `costs`.
-pub fn min_and_median(mut costs: Vec<f64>) -> (f64, f64) {
-    costs.sort_by(f64::total_cmp);
-    (costs[0], costs[costs.len() / 2])
+pub mod candidate;
+pub mod floor;
+pub mod machine;
+pub mod measure;
+pub mod ours;
+pub mod output;
+pub mod pipes;
+pub mod workload;
+
+/// Candidates for every row: what is ours, what the machine allows, and the peers.
+pub fn all(folder: &std::path::Path) -> Vec<candidate::Candidate> {
+    let mut all = ours::all(folder);
+    all.extend(floor::all());
+    all
 }

@@ -1,67 +1,45 @@
-//! Records per second from producers to one JSON file, and processor time per record.
+//! Records per second from one and from four producers to one JSON file, and the processor time of
+//! all threads per record; one JSON object a line.
+//!
+//! `throughput [rounds [records]]`. Nobody may drop: callers wait, and the lines are counted.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use coati_core::hub::Hub;
-use coati_core::key;
-use coati_core::log::Logger;
-use coati_core::record::Level;
-use coati_export::config::Sources;
-use coati_export::{Config, Engine, Options};
-use serde_json::json;
+use coati_benches::measure::{Measured, min_and_median};
+use coati_benches::output;
+use coati_benches::pipes::{self, Run};
 
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the result.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-fn run(producers: u64, records: u64) {
-    let folder = tempfile::tempdir().expect("a folder for the file");
-    let path = folder.path().join("all.jsonl");
-    let dict = json!({
-        "ring": {"overflow": "block", "block_ms": 10_000},
-        "sinks": [{"type": "file", "path": path}],
-    });
-    let config = Config::load(Sources { dict: Some(dict), ..Sources::default() });
-    let engine = Engine::start(Hub::new(), config.expect("a configuration"), Options::default());
-    let engine: Arc<Engine> = engine.expect("a thread");
-    let (start, cpu) = (Instant::now(), cpu_ns());
-    std::thread::scope(|scope| {
-        for _ in 0..producers {
-            let logger = Logger::new(engine.hub().clone(), "load");
-            scope.spawn(move || {
-                for i in 0..records / producers {
-                    logger.log(
-                        Level::Info,
-                        "plan ready",
-                        &[
-                            (key!("steps"), i.into()),
-                            (key!("model"), "gpt-4o".into()),
-                            (key!("cost"), 0.25.into()),
-                        ],
-                    );
-                }
-            });
-        }
-    });
-    assert!(engine.flush(Duration::from_secs(60)));
-    let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu_ns() - cpu);
-    let books = engine.shutdown(Duration::from_secs(5)).logs;
-    assert_eq!((books.recorded, books.delivered), (records, records));
-    println!(
-        "{producers} producer(s): {:.2} M records/s, {} ns CPU each, {} bytes a line",
-        records as f64 / wall / 1e6,
-        cpu / records,
-        std::fs::metadata(&path).map_or(0, |file| file.len() / records),
-    );
-}
+/// Threads, and the rows of speed and of processor time.
+const ROWS: [(usize, &str, &str); 2] =
+    [(1, "drain_file", "drain_file_cpu"), (4, "drain_file_4p", "drain_file_4p_cpu")];
 
 fn main() {
-    for _ in 0..3 {
-        run(1, 4_000_000);
-        run(4, 4_000_000);
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
+    let rounds = arguments.next().unwrap_or(5);
+    let records = arguments.next().unwrap_or(2_000_000);
+    let folder = tempfile::tempdir().expect("a folder for files");
+    let mut runs: BTreeMap<(usize, usize), Vec<Run>> = BTreeMap::new();
+    let mut pipes = pipes::all();
+    for _ in 0..rounds {
+        for (threads, (producers, ..)) in ROWS.iter().enumerate() {
+            for (index, pipe) in pipes.iter_mut().enumerate() {
+                let path = folder.path().join("all.jsonl");
+                let run = pipes::run(pipe.as_mut(), *producers, records, &path);
+                runs.entry((threads, index)).or_default().push(run);
+                std::fs::remove_file(path).expect("the file just written");
+            }
+        }
+    }
+    for ((threads, index), runs) in runs {
+        let (_, speed_row, cpu_row) = ROWS[threads];
+        let print = |row, unit, (min, median)| {
+            let (kind, name) = (pipes[index].kind(), pipes[index].name());
+            let note = None;
+            output::print(&Measured { row, kind, name, unit, min, median, rounds, drops: 0, note });
+        };
+        let (least, median) =
+            min_and_median(runs.iter().map(|run| -run.per_second / 1e6).collect());
+        print(speed_row, "M/s", (-least, -median));
+        print(cpu_row, "ns", min_and_median(runs.iter().map(|run| run.cpu_ns).collect()));
     }
 }
