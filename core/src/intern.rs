@@ -22,6 +22,8 @@ pub mod reserved {
     pub const EXCEPTION_MESSAGE: Id = Id(2);
     /// `exception.stacktrace`
     pub const EXCEPTION_STACKTRACE: Id = Id(3);
+    /// A log line's message as a value; see [`crate::record::flags::BODY`].
+    pub const BODY: Id = Id(4);
 
     /// The text of a reserved id.
     pub fn text(id: Id) -> Option<&'static str> {
@@ -29,6 +31,7 @@ pub mod reserved {
             EXCEPTION_TYPE => Some("exception.type"),
             EXCEPTION_MESSAGE => Some("exception.message"),
             EXCEPTION_STACKTRACE => Some("exception.stacktrace"),
+            BODY => Some("body"),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod durable;
 pub mod encode;
 mod engine;
 pub mod health;
+pub mod otlp;
 pub mod prometheus;
 pub mod redact;
 pub mod server;

@@ -101,10 +101,14 @@ pub mod flags {
     pub const LAYERED: u8 = 4;
     /// A log line: the engine's own notice, of the signal `internal`.
     pub const INTERNAL: u8 = 8;
+    /// A log line: its first field is the message as a value, which the text only prints.
+    pub const BODY: u8 = 16;
     /// A span: `start` is nanoseconds since the epoch, not ticks.
     pub const WALL_START: u8 = 1;
     /// A span: it was ended by the garbage collector.
     pub const ABANDONED: u8 = 2;
+    /// A span: its parent is of another process.
+    pub const REMOTE_PARENT: u8 = 4;
 }
 
 /// How every record begins.

@@ -219,6 +219,7 @@ impl Tracer {
             status: Status::Unset,
             wall_start,
             abandoned: false,
+            remote_parent: parent.is_some_and(|parent| parent.remote),
             start: start_at,
             pipeline: pipeline.key(),
             fork_generation: fork::generation(),
@@ -237,6 +238,7 @@ pub struct Span {
     status: Status,
     wall_start: bool,
     abandoned: bool,
+    remote_parent: bool,
     start: u64,
     pipeline: u64,
     fork_generation: u32,
@@ -264,6 +266,7 @@ impl Span {
             status: Status::Unset,
             wall_start: false,
             abandoned: false,
+            remote_parent: false,
             start: 0,
             pipeline: 0,
             fork_generation: 0,
@@ -378,7 +381,8 @@ impl Span {
     fn record(&self, recorder: &Recorder, body: &Body, wall_end: u64) {
         let level = if self.status == Status::Error { Level::Error } else { Level::Info };
         let bits = u8::from(self.wall_start) * flags::WALL_START
-            + u8::from(self.abandoned) * flags::ABANDONED;
+            + u8::from(self.abandoned) * flags::ABANDONED
+            + u8::from(self.remote_parent) * flags::REMOTE_PARENT;
         recorder.record(Signal::Spans, level, |encoder: &mut Encoder<'_>, ticks| {
             let fixed = SpanFixed {
                 header: Header {

@@ -259,13 +259,13 @@ fn encoded_key(name: &str, place: Place) -> Box<[u8]> {
 }
 
 /// Start, end and length of a span, in nanoseconds; the length is the difference of the two.
-pub(super) struct SpanTimes {
+pub(crate) struct SpanTimes {
     pub start: u64,
     pub end: u64,
     pub duration: u64,
 }
 
-pub(super) fn span_times(span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>) -> SpanTimes {
+pub(crate) fn span_times(span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>) -> SpanTimes {
     let fixed = span.fixed();
     let wall_start = fixed.header.flags & flags::WALL_START != 0;
     let start = if wall_start { fixed.start } else { clock.timeline.wall_ns(fixed.start) };
@@ -353,7 +353,7 @@ pub(super) fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends bytes as a JSON string in standard base64 with padding (RFC 4648).
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     out.push(b'"');
     for chunk in bytes.chunks(3) {

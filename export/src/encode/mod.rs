@@ -1,6 +1,6 @@
 //! Formats: a redacted record in, bytes out, nothing else touched.
 
-mod escape;
+pub(crate) mod escape;
 pub mod json;
 pub mod pretty;
 pub(crate) mod time;

@@ -13,7 +13,7 @@ use coati_core::intern::{self, Id};
 use coati_core::metrics::{LabelPolicy, LabelValue, MetricSnapshot, OwnedLabel, SeriesSnapshot};
 use coati_core::record::read::{self, Record};
 use coati_core::record::value::Key;
-use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds};
+use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
 
 use keys::{KeyRules, MASK};
 
@@ -171,9 +171,23 @@ impl<'a> RedactedLog<'a> {
         self.log.message
     }
 
+    /// The message as a value, where it was given as one.
+    pub fn body(&self) -> Option<Value<'a>> {
+        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        if self.has_body() { fields.next().map(|(_, value)| value) } else { None }
+    }
+
+    fn has_body(&self) -> bool {
+        self.log.fixed.header.flags & flags::BODY != 0
+    }
+
     /// The fields.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { fields: self.log.fields, policy: self.policy }
+        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        if self.has_body() {
+            fields.next();
+        }
+        fields
     }
 }
 
@@ -211,6 +225,7 @@ impl<'a> RedactedSpan<'a> {
         self.span.events.map(move |event| Event {
             name: event.name,
             time: event.fixed.time,
+            dropped_attributes: event.fixed.dropped_attributes,
             attributes: Fields { fields: event.attributes, policy },
         })
     }
@@ -232,6 +247,8 @@ pub struct Event<'a> {
     pub name: &'a str,
     /// See [`coati_core::record::EventFixed::time`].
     pub time: u64,
+    /// Attributes over the limit.
+    pub dropped_attributes: u32,
     /// Its attributes.
     pub attributes: Fields<'a>,
 }

@@ -1,0 +1,10 @@
+//! Protobuf: items of a request, appended one after another.
+
+mod log;
+mod metric;
+mod span;
+mod value;
+
+pub use metric::metric;
+pub use span::{ABANDONED, span_flags};
+pub use value::{Keys, attribute, owned};
