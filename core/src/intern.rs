@@ -47,7 +47,7 @@ const SLOTS: usize = LEVELS[0] + LEVELS[1] + LEVELS[2] + LEVELS[3];
 const PROBES: usize = 8;
 
 struct Entry {
-    text: &'static str,
+    text: Box<str>,
     /// The fork generation up to which every definition sink knows this entry.
     defined: AtomicU32,
 }
@@ -88,14 +88,14 @@ pub fn intern(text: &str) -> Option<Id> {
     let mut found = None;
     for slot in slots(text) {
         if let Some(entry) = entry(slot) {
-            if entry.text == text {
+            if *entry.text == *text {
                 found = Some((slot, entry));
                 break;
             }
             continue;
         }
         if fresh.is_null() {
-            let text = Box::leak(text.to_owned().into_boxed_str());
+            let text = text.into();
             fresh = Box::into_raw(Box::new(Entry { text, defined: AtomicU32::new(UNDEFINED) }));
         }
         // Release: publishes the entry's fields to the Acquire loads of `entry`. Acquire on
@@ -115,7 +115,7 @@ pub fn intern(text: &str) -> Option<Id> {
             Err(winner) => {
                 // SAFETY: a non-null entry is never freed.
                 let winner = unsafe { &*winner };
-                if winner.text == text {
+                if *winner.text == *text {
                     found = Some((slot, winner));
                     break;
                 }
@@ -123,11 +123,8 @@ pub fn intern(text: &str) -> Option<Id> {
         }
     }
     if !fresh.is_null() {
-        // SAFETY: `fresh` was never published, so this is its only owner; its text likewise.
-        unsafe {
-            let entry = Box::from_raw(fresh);
-            drop(Box::from_raw(std::ptr::from_ref(entry.text).cast_mut()));
-        }
+        // SAFETY: `fresh` was never published, so this is its only owner.
+        drop(unsafe { Box::from_raw(fresh) });
     }
     let (slot, entry) = found?;
     let id = Id(slot as u32 + FIRST_ID);
@@ -140,7 +137,7 @@ pub fn text(id: Id) -> Option<&'static str> {
     if id.0 < FIRST_ID {
         return reserved::text(id);
     }
-    entry((id.0 - FIRST_ID) as usize).map(|entry| entry.text)
+    entry((id.0 - FIRST_ID) as usize).map(|entry| &*entry.text)
 }
 
 const UNDEFINED: u32 = u32::MAX;
@@ -243,7 +240,7 @@ mod definitions {
         fence(Ordering::SeqCst);
         for slot in 0..SLOTS {
             if let Some(entry) = entry(slot) {
-                sink.define(Id(slot as u32 + FIRST_ID), entry.text);
+                sink.define(Id(slot as u32 + FIRST_ID), &entry.text);
             }
         }
         Defining(node)
@@ -262,7 +259,7 @@ mod definitions {
             let sink = node.sink.load();
             let ours = node.generation.load(Ordering::Relaxed) == generation;
             if let Some(sink) = sink.as_ref().filter(|_| ours) {
-                sink.define(id, entry.text);
+                sink.define(id, &entry.text);
             }
         }
         entry.defined.store(generation, Ordering::Release);
