@@ -9,7 +9,7 @@ pub use timeline::Timeline;
 
 use crate::os;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 mod tsc {
     use std::sync::atomic::{AtomicU8, Ordering};
 

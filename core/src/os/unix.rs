@@ -111,6 +111,10 @@ pub fn realtime_ns() -> u64 {
 
 /// Registers `child` to run in the child of every later `fork`.
 pub fn at_fork_child(child: extern "C" fn()) {
+    // Miri has neither `fork` nor this.
+    if cfg!(miri) {
+        return;
+    }
     // SAFETY: the handler only stores to an atomic and to a const-initialised thread-local, which
     // is allowed between fork and exec.
     unsafe { libc::pthread_atfork(None, None, Some(child)) };
