@@ -22,7 +22,7 @@ use crate::health::Health;
 use crate::prometheus;
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
-use crate::server::{Response, Server};
+use crate::server::{Limits, Response, Server};
 use crate::sink::{self, Filter, MemoryRecords};
 
 /// What a language binding decides.
@@ -379,7 +379,9 @@ fn serve(
 ) -> Option<Server> {
     let (store, healthy) = (Arc::downgrade(pipeline.metrics()), Arc::downgrade(health));
     let labels = labels.clone();
-    let started = Server::start(address, move |path| respond(path, &store, &labels, &healthy));
+    let started = Server::start(address, Limits::default(), move |path| {
+        respond(path, &store, &labels, &healthy)
+    });
     match started {
         Ok(server) => Some(server),
         Err(error) => {

@@ -17,12 +17,25 @@ pub use response::Response;
 
 /// Connections served at a time; one more is told to come again.
 const MOST_CONNECTIONS: usize = 8;
-/// How long a shutdown waits for answers under way.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no descriptor or thread to give.
 const PAUSE: Duration = Duration::from_millis(50);
 
 type Handler = Box<dyn Fn(&str) -> Response + Send + Sync>;
+
+/// How long a server waits for its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a request to come in, and again for its answer to go out.
+    pub request: Duration,
+    /// For answers under way at a shutdown.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request: Duration::from_secs(5), shutdown: Duration::from_secs(1) }
+    }
+}
 
 /// A running server. Dropping it stops it.
 pub struct Server {
@@ -34,6 +47,7 @@ pub struct Server {
 
 struct Shared {
     handler: Handler,
+    limits: Limits,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -54,12 +68,14 @@ impl Server {
     /// If the address cannot be listened on or the system has no thread to give.
     pub fn start(
         address: &str,
+        limits: Limits,
         handler: impl Fn(&str) -> Response + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(address)?);
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
+            limits,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -108,7 +124,7 @@ impl Server {
                 });
             }
             // Where it is refused for a full queue, the acceptor has something to accept.
-            let _ = TcpStream::connect_timeout(&address, PATIENCE);
+            let _ = TcpStream::connect_timeout(&address, self.shared.limits.shutdown);
         }
     }
 }
@@ -157,7 +173,7 @@ impl Shared {
         let state = self.lock();
         close(&state, Shutdown::Read);
         let busy = |state: &mut State| !state.sockets.is_empty();
-        let waited = self.changed.wait_timeout_while(state, PATIENCE, busy);
+        let waited = self.changed.wait_timeout_while(state, self.limits.shutdown, busy);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         close(&state, Shutdown::Both);
     }
@@ -189,7 +205,7 @@ fn begin(stream: TcpStream, shared: &Arc<Shared>) {
     };
     let ours = shared.clone();
     let serve = move || {
-        connection::serve(&stream, &ours.handler);
+        connection::serve(&stream, &ours.handler, ours.limits.request);
         ours.dismiss(id);
     };
     if thread::Builder::new().name(format!("coati-http-{id}")).spawn(serve).is_err() {

@@ -10,7 +10,7 @@ use coati_export::sink::rotate::{RotateConfig, RotatingFile};
 use flate2::read::MultiGzDecoder;
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 fn config(directory: &TempDir) -> RotateConfig {
     RotateConfig {

@@ -24,14 +24,14 @@ class Engine:
 
     def start(self, **config: Any) -> coati.Engine:
         """Start it afresh with a memory sink and these sections."""
-        coati.shutdown()
+        coati.shutdown(60)
         config.setdefault("sinks", [MEMORY])
         config.setdefault("logs", {"level": "debug"})
         return coati.init("tests", config=config)
 
     def records(self) -> list[Record]:
         """All records since the last call."""
-        assert coati.flush()
+        assert coati.flush(60)
         return coati.memory_records()
 
     def logs(self) -> list[Record]:
@@ -60,7 +60,7 @@ def engine() -> Iterator[Engine]:
     engine.start()
     coati.memory_records()
     yield engine
-    books = coati.shutdown()
+    books = coati.shutdown(60)
     for signal in ("logs", "spans"):
         account = books[signal]
         assert account["recorded"] == account["delivered"] + sum(account["dropped"].values())
@@ -89,7 +89,7 @@ class Program:
             command,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             cwd=self.folder,
             env={**os.environ, **env},
             check=False,
@@ -115,11 +115,9 @@ def program(tmp_path: Path) -> Program:
     return Program(tmp_path)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether the condition holds within a time."""
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Wait for the condition, which must hold within a time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > deadline:
-            return False
-        os.sched_yield()
-    return True
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

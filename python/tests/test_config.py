@@ -32,7 +32,7 @@ def test_a_second_init_with_the_same_configuration_is_a_no_op(engine: Any) -> No
     ids=repr,
 )
 def test_errors_name_the_key_and_what_is_accepted(config: Any, named: str) -> None:
-    coati.shutdown()
+    coati.shutdown(60)
     with pytest.raises(coati.ConfigError, match=named):
         coati.init("tests", config=config)
 
@@ -48,7 +48,7 @@ def test_what_needs_a_restart_says_so_and_changes_nothing(engine: Any) -> None:
 def test_code_beats_file_beats_environment(
     engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coati.shutdown()
+    coati.shutdown(60)
     file = tmp_path / "coati.toml"
     file.write_text('service = "from file"\n[logs]\nlevel = "error"\nmax_string = 100\n')
     monkeypatch.setenv("COATI_LOGS_MAX_STRING", "50")
@@ -68,7 +68,7 @@ def test_disabled_is_silent(engine: Any, capfd: pytest.CaptureFixture[str]) -> N
     with coati.get_tracer("config").span("no") as span:
         assert not span.is_recording()
     coati.counter("config_disabled").add()
-    assert coati.flush()
+    assert coati.flush(60)
     assert coati.memory_records() == []
     assert capfd.readouterr() == ("", "")
 
@@ -79,14 +79,14 @@ def test_after_shutdown_everything_is_silent(
     log, tracer = coati.get_logger("config"), coati.get_tracer("config")
     open_span = tracer.start_span("open")
     log.info("in time")
-    final = coati.shutdown()
+    final = coati.shutdown(60)
     assert final["logs"]["recorded"] == final["logs"]["delivered"] == 1
-    assert coati.shutdown() == coati.ledger()
+    assert coati.shutdown(60) == coati.ledger()
     log.critical("late", value=object())
     open_span.end()
     with tracer.span("late"), coati.context(a=1):
         coati.trace(len)([])
-    assert coati.flush()
+    assert coati.flush(60)
     assert coati.ledger()["logs"]["recorded"] == 1
     coati.configure(logs={"level": "debug"})
     assert coati.metrics.prometheus_text() is not None
@@ -117,7 +117,7 @@ def test_before_init(program: Any) -> None:
             log.exception("also shown")
         counter.add()
         assert traced() == 5 and counter.value() == 0
-        assert coati.flush() and coati.ledger()["logs"]["recorded"] == 0
+        assert coati.flush(60) and coati.ledger()["logs"]["recorded"] == 0
         assert coati.health()["ok"] and coati.memory_records() == []
         assert coati.metrics.snapshot() == [] and coati.metrics.prometheus_text() == ""
         coati.configure(logs={"level": "debug"})
@@ -143,7 +143,7 @@ def test_a_sink_that_cannot_be_opened_is_a_health_problem(engine: Any, tmp_path:
     blocked.write_text("")
     engine.start(sinks=[{"type": "file", "path": str(blocked / "below.jsonl")}])
     coati.get_logger("config").info("lost")
-    coati.flush()
+    coati.flush(60)
     health = coati.health()
     assert not health["ok"]
     assert health["problems"][0]["reason"]

@@ -142,7 +142,7 @@ def test_threads_record_in_parallel_and_nothing_is_lost(engine: Any) -> None:
 
 
 def test_blocking_waits_without_the_interpreters_lock(engine: Any) -> None:
-    engine.start(ring={"bytes": 4096, "overflow": "block", "block_ms": 10_000})
+    engine.start(ring={"bytes": 4096, "overflow": "block", "block_ms": 60_000})
     for number in range(5000):
         log.info("m", number=number)
     assert [line["number"] for line in engine.logs()] == list(range(5000))

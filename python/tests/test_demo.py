@@ -17,7 +17,7 @@ from coati.demo.check import Finding, check
 from coati.demo.records import METRICS, RECORDS, REPORT, SUMMARY, Records, load, nanoseconds
 from prometheus_client.parser import text_string_to_metric_families
 
-TIMEOUT = 120
+TIMEOUT = 900
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("COATI_")}
 
 
@@ -36,7 +36,7 @@ def demo(*arguments: object, **environment: str) -> subprocess.CompletedProcess[
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     out = tmp_path_factory.mktemp("demo") / "deep" / "out"
-    return demo("--seconds", 60, "--files", 80, "--agents", 4, "--out", out, "--check"), out
+    return demo("--seconds", 600, "--files", 80, "--agents", 4, "--out", out, "--check"), out
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_same_seed_does_the_same(tmp_path: Path) -> None:
 
     runs = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        result = demo("--seconds", 60, "--files", 60, "--seed", seed, "--out", tmp_path / name)
+        result = demo("--seconds", 600, "--files", 60, "--seed", seed, "--out", tmp_path / name)
         assert result.returncode == 0, result.stderr
         runs.append(deeds(load(tmp_path / name)))
     assert runs[0] == runs[1]
@@ -135,7 +135,7 @@ def test_the_same_seed_does_the_same(tmp_path: Path) -> None:
 def test_a_second_run_replaces_the_first(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for files in (30, 5):
-        assert demo("--files", files, "--seconds", 60, "--out", out).returncode == 0
+        assert demo("--files", files, "--seconds", 600, "--out", out).returncode == 0
     assert load(out).report["files"] == 5
     assert not failed(check(out))
 
@@ -196,7 +196,7 @@ def test_another_configuration_is_in_force(tmp_path: Path) -> None:
         "from coati.demo import main\n"
         "status = main(['--out', sys.argv[1]])\n"
         "coati.get_logger('mine').info('still mine')\n"
-        "assert coati.flush()\n"
+        "assert coati.flush(60)\n"
         "assert [r['message'] for r in coati.memory_records()] == ['still mine']\n"
         "sys.exit(status)\n"
     )
@@ -270,7 +270,7 @@ def test_a_terminal_gets_colours_and_progress(no_color: str, tmp_path: Path) -> 
 def test_output_in_ascii(tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = demo(
-        "--files", 20, "--seconds", 60, "--out", out, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+        "--files", 20, "--seconds", 600, "--out", out, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.isascii()

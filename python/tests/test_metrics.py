@@ -175,7 +175,7 @@ def test_a_scrape_asks_observables_too(engine: Any) -> None:
     coati.observable_gauge(metric, observe)
     running = engine.start(metrics={"prometheus": "127.0.0.1:0"})
     with urllib.request.urlopen(
-        f"http://{running.prometheus_address}/metrics", timeout=10
+        f"http://{running.prometheus_address}/metrics", timeout=60
     ) as answer:
         text = answer.read().decode()
     assert metric in text
@@ -234,7 +234,7 @@ def test_handles_outlive_the_engine(engine: Any) -> None:
     bound = counter.bind(a=1)
     bound.add(5)
     counter.add(5, a=1)
-    coati.shutdown()
+    coati.shutdown(60)
     bound.add(5)
     counter.add(5, a=1)
     engine.start()

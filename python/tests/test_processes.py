@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from conftest import wait_until
 
 
 def test_a_fork_goes_on_in_both(program: Any) -> None:
@@ -30,7 +30,7 @@ def test_a_fork_goes_on_in_both(program: Any) -> None:
         if pid == 0:
             bound.add()
             assert bound.value() == 1, bound.value()
-            assert coati.flush()
+            assert coati.flush(60)
             assert coati.ledger()["logs"]["recorded"] == 1
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
@@ -70,12 +70,12 @@ def test_a_fork_while_other_threads_record(program: Any) -> None:
             pid = os.fork()
             if pid == 0:
                 log.info("child", number=number)
-                os._exit(0 if coati.flush() else 1)
+                os._exit(0 if coati.flush(60) else 1)
             assert os.waitpid(pid, 0)[1] == 0
         stop.set()
         for thread in threads:
             thread.join()
-        books = coati.shutdown()["logs"]
+        books = coati.shutdown(60)["logs"]
         assert books["recorded"] == books["delivered"] + sum(books["dropped"].values())
         """
     )
@@ -289,10 +289,7 @@ def test_a_killed_process_has_its_records_in_the_file_soon(program: Any) -> None
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        for _ in range(100_000):
-            if out.exists() and out.read_text().endswith("\n"):
-                break
-            os.sched_yield()
+        wait_until(lambda: out.exists() and out.read_text().endswith("\n"))
         process.send_signal(signal.SIGKILL)
     assert json.loads(out.read_text())["message"] == "soon"
 
@@ -328,12 +325,12 @@ def test_a_flush_in_an_at_fork_handler_is_refused(program: Any) -> None:
         coati.init("svc", config={"sinks": [SINK]})
         log = coati.get_logger("p")
         said = []
-        os.register_at_fork(after_in_child=lambda: said.append(coati.flush()))
+        os.register_at_fork(after_in_child=lambda: said.append(coati.flush(60)))
         log.info("parent")
         pid = os.fork()
         if pid == 0:
             log.info("child")
-            os._exit(0 if said == [False] and coati.flush() else 1)
+            os._exit(0 if said == [False] and coati.flush(60) else 1)
         assert os.waitpid(pid, 0)[1] == 0
         """
     )

@@ -17,7 +17,7 @@ def test_the_readme_runs() -> None:
         [sys.executable, "-c", "".join(blocks)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert '"message":"plan ready"' in run.stderr

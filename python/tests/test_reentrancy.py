@@ -93,7 +93,7 @@ def test_collections_in_the_middle_of_everything(engine: Any) -> None:
 
 
 def test_signal_handlers_record(engine: Any) -> None:
-    engine.start(ring={"overflow": "block", "block_ms": 10_000})
+    engine.start(ring={"overflow": "block", "block_ms": 60_000})
     caught: list[int] = []
 
     def handler(number: int, _frame: object) -> None:

@@ -190,7 +190,7 @@ def test_a_generators_span_ends_however_it_ends(engine: Any, ending: str) -> Non
 def test_a_generator_that_never_began_has_no_span(engine: Any) -> None:
     numbers(3).close()
     del engine
-    assert coati.flush()
+    assert coati.flush(60)
     assert coati.memory_records() == []
 
 

@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::{Handler, Response};
 
-/// For the request to come in, and again for the answer to go out.
-const DEADLINE: Duration = Duration::from_secs(5);
 /// For the client to close its side after the answer.
 const FAREWELL: Duration = Duration::from_millis(500);
 const LARGEST_REQUEST: usize = 8 * 1024;
@@ -19,8 +17,9 @@ struct Request {
     path: String,
 }
 
-pub(super) fn serve(stream: &TcpStream, handler: &Handler) {
-    let (response, with_body) = match read_request(stream) {
+/// Answers one request; `limit` is for it to come in, and again for the answer to go out.
+pub(super) fn serve(stream: &TcpStream, handler: &Handler, limit: Duration) {
+    let (response, with_body) = match read_request(stream, limit) {
         Ok(Some(Request { head_only, path })) => {
             let answered = catch_unwind(AssertUnwindSafe(|| handler(&path)));
             (answered.unwrap_or_else(|_| Response::plain(500)), !head_only)
@@ -28,7 +27,7 @@ pub(super) fn serve(stream: &TcpStream, handler: &Handler) {
         Ok(None) => return,
         Err(status) => (Response::plain(status), true),
     };
-    if send(stream, &response.encode(with_body)).is_ok() {
+    if send(stream, &response.encode(with_body), limit).is_ok() {
         take_leave(stream);
     }
 }
@@ -41,8 +40,8 @@ pub(super) fn turn_away(stream: &TcpStream) {
 }
 
 /// The request; `None` if the client went away, the status to answer if it is a bad one.
-fn read_request(mut stream: &TcpStream) -> Result<Option<Request>, u16> {
-    let deadline = Instant::now() + DEADLINE;
+fn read_request(mut stream: &TcpStream, limit: Duration) -> Result<Option<Request>, u16> {
+    let deadline = Instant::now() + limit;
     let mut buffer = [0; LARGEST_REQUEST];
     let mut filled = 0;
     loop {
@@ -99,8 +98,8 @@ fn path_of(target: &str) -> Option<&str> {
     path.starts_with('/').then_some(path)
 }
 
-fn send(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
+fn send(mut stream: &TcpStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
     while !bytes.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -260,7 +260,7 @@ std::string configuration(const fs::path &records) {
     return R"({
         "service": "codestats",
         "logs": {"level": "debug"},
-        "ring": {"overflow": "block", "block_ms": 1000},
+        "ring": {"overflow": "block", "block_ms": 60000},
         "sinks": [
             {"type": "file", "path": )" + json_string(records.string()) + R"(, "level": "debug"},
             {"type": "console", "level": "warning", "signals": ["logs"]}
@@ -328,7 +328,7 @@ int run(const options &options) {
         }
     }
     bool written = write(metrics, engine.prometheus_text());
-    const coati_status stopped = engine.shutdown();
+    const coati_status stopped = engine.shutdown(std::chrono::seconds(60));
     written &= write(health, engine.health());
 
     print(results);

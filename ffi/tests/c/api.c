@@ -209,7 +209,7 @@ static void logs(coati_engine *engine, const char *path) {
         memcpy(key, "other", 5);
     }
 
-    IS(COATI_OK, coati_flush(engine, 10000));
+    IS(COATI_OK, coati_flush(engine, 120000));
     char *lines = read_file(path);
     CHECK(strstr(lines, "\"message\":\"odd \xef\xbf\xbd\"") != NULL);
     CHECK(strstr(lines, "\"nan\":\"NaN\",\"inf\":\"-Infinity\",\"min\":-9223372036854775808,"
@@ -314,7 +314,7 @@ static void spans(coati_engine *engine, const char *path) {
     coati_span_free(root);
     coati_tracer_free(tracer);
     coati_logger_free(logger);
-    IS(COATI_OK, coati_flush(engine, 10000));
+    IS(COATI_OK, coati_flush(engine, 120000));
     char *lines = read_file(path);
     char *outside = strstr(lines, "\"message\":\"outside\"");
     CHECK(outside != NULL);

@@ -93,7 +93,7 @@ static void fork_and_go_on(const char *path) {
         CHECK((system(config) == 0) == records);
     }
     IS(COATI_OK, coati_span_end(span));
-    IS(COATI_OK, coati_shutdown(engine, 10000));
+    IS(COATI_OK, coati_shutdown(engine, 120000));
     char *lines = read_file(path);
     CHECK(count_of(lines, "over the fork") == 1 && count_of(lines, "in the parent") == 1);
     free(lines);
@@ -128,7 +128,7 @@ static void late_records(const char *path) {
     CHECK(pthread_create(&thread, NULL, end_with_a_value, &key) == 0);
     pthread_join(thread, NULL);
     coati_ledger books;
-    IS(COATI_OK, coati_shutdown(engine, 10000));
+    IS(COATI_OK, coati_shutdown(engine, 120000));
     IS(COATI_OK, coati_get_ledger(engine, COATI_LOGS, &books));
     CHECK(books.recorded == 2 && books.recorded == books.delivered + books.dropped);
     coati_logger_free(late_logger);

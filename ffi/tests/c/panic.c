@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
     /* Everything still works. */
     IS(COATI_OK, coati_log(logger, COATI_CRITICAL, COATI_STR("alive"), &field, 1));
     IS(COATI_OK, coati_span_end(span));
-    IS(COATI_OK, coati_shutdown(engine, 10000));
+    IS(COATI_OK, coati_shutdown(engine, 120000));
     char *lines = read_file(path);
     CHECK(count_of(lines, "\n") == 2 && count_of(lines, "\"message\":\"alive\"") == 1);
     free(lines);

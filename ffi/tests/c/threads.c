@@ -83,7 +83,7 @@ static void detach_from_elsewhere(void) {
 int main(int argc, char **argv) {
     (void)argc;
     const char *path = in_directory(argv, "threads.jsonl");
-    engine = start(path, "\"ring\": {\"overflow\": \"block\", \"block_ms\": 10000},");
+    engine = start(path, "\"ring\": {\"overflow\": \"block\", \"block_ms\": 60000},");
     IS(COATI_OK, coati_logger_new(engine, COATI_STR("threads"), &logger));
     IS(COATI_OK, coati_tracer_new(engine, COATI_STR("threads"), &tracer));
     coati_str none = {NULL, 0};
@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
         coati_buffer_free(&text);
         IS(COATI_OK, coati_health_json(engine, &text));
         coati_buffer_free(&text);
-        IS(COATI_OK, coati_flush(engine, 10000));
+        IS(COATI_OK, coati_flush(engine, 120000));
     }
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
     CHECK(strstr(text.ptr, "open 0\n") && strstr(text.ptr, expected) != NULL);
     coati_buffer_free(&text);
 
-    IS(COATI_OK, coati_shutdown(engine, 30000));
+    IS(COATI_OK, coati_shutdown(engine, 120000));
     coati_ledger logs, spans;
     IS(COATI_OK, coati_get_ledger(engine, COATI_LOGS, &logs));
     IS(COATI_OK, coati_get_ledger(engine, COATI_SPANS, &spans));

@@ -68,7 +68,7 @@ void fields() {
     IS(COATI_OK, log.log(coati::level::info, std::string("temporary message")));
     IS(COATI_BAD_ARGUMENT, log.log(static_cast<coati::level>(200), "no such level"));
     CHECK(log.enabled(coati::level::debug));
-    IS(COATI_OK, engine.flush());
+    IS(COATI_OK, engine.flush(std::chrono::seconds(120)));
     const std::string lines = lines_of("fields.jsonl");
     CHECK(has(lines, R"("int":-1,"long":1099511627776,"unsigned":7,"size":4,"char":99,"double":0.5,)"
                      R"("float":0.25,"bool":true,"literal":"text","string":"owned","view":"wn",)"
@@ -122,7 +122,7 @@ void spans() {
         CHECK(parent.is_sampled() && !parent.is_remote());
     }
     CHECK(coati::context::extract("nonsense").traceparent().empty());
-    IS(COATI_OK, engine.shutdown());
+    IS(COATI_OK, engine.shutdown(std::chrono::seconds(120)));
     const coati::ledger books = engine.ledger(coati::signal::spans);
     CHECK(books.recorded == 7 && books.delivered == 7);
     const std::string lines = lines_of("spans.jsonl");

@@ -128,11 +128,11 @@ def _run(options: argparse.Namespace) -> int:
     swarm = asyncio.run(_swarm(options, home, jobs))
     facts = report.circumstances(swarm, str(home), options.seed)
     facts["pace"] = pace.measure()
-    facts["flushed"] = coati.flush()
+    facts["flushed"] = coati.flush(30)
     facts["problems"] = coati.health()["problems"]
     facts |= report.statistics(swarm, report.tools_used())
     (options.out / METRICS).write_text(coati.metrics.prometheus_text(), encoding="utf-8")
-    facts["ledger"] = coati.shutdown()
+    facts["ledger"] = coati.shutdown(30)
     (options.out / REPORT).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return _tell(options)
 
