@@ -103,16 +103,14 @@ impl Hub {
         pipeline.as_ref().is_some_and(|p| p.fork_generation() != fork::generation())
     }
 
-    /// Calls `f` with this thread's recorder, or with none when recording is off or the thread
-    /// about to end. `f` must run no foreign code: nothing that could come back here.
+    /// Calls `f` with this thread's recorder, or with none when recording is off, the thread about
+    /// to end, or the caller a signal handler that interrupted another call of this function. `f`
+    /// must run no foreign code.
     #[inline(always)]
-    pub fn with<R>(&self, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(Option<&mut Recorder>) -> R) -> R {
         // Relaxed: a key that this thread has cached was put there by `enter` on this thread,
         // after it had loaded the pipeline.
-        let key = self.key.load(Ordering::Relaxed);
-        let here = thread::is_cached(key) || self.enter();
-        // One call of `f`, so that it is inlined.
-        thread::cached(here, f)
+        thread::with(self.key.load(Ordering::Relaxed), || self.enter(), f)
     }
 
     /// Finds or makes this thread's recorder.
@@ -122,11 +120,13 @@ impl Hub {
         self.pipeline().is_some_and(|pipeline| thread::enter(&pipeline).is_ok())
     }
 
-    /// Counts a record of a thread that has no recorder any more; nothing when recording is off.
+    /// Counts a record for which [`Hub::with`] had no recorder; nothing when recording is off. To
+    /// be called from inside it.
     #[cold]
     pub fn lose(&self, signal: Signal) {
+        let reason = if thread::is_nested() { Reason::Reentrant } else { Reason::ThreadExited };
         if let Some(pipeline) = self.pipeline() {
-            pipeline.lose(signal, Reason::ThreadExited);
+            pipeline.lose(signal, reason);
         }
     }
 

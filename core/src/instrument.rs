@@ -126,7 +126,7 @@ impl Bound {
     /// Calls `f` with the series and this thread's cells; does nothing while recording is off.
     #[inline(always)]
     pub fn with(&self, f: impl FnOnce(&Series, &Shard)) {
-        self.instrument.hub().with(|recorder: Option<&Recorder>| {
+        self.instrument.hub().with(|recorder: Option<&mut Recorder>| {
             if let (Some(recorder), Some(series)) = (recorder, self.series()) {
                 f(series, recorder.shard());
             }

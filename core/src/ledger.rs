@@ -98,6 +98,19 @@ impl Count {
         self.0.store(own(&self.0) + n, order!(Release, "ledger_add"));
     }
 
+    /// What the owner, which calls this, has made of it.
+    #[inline(always)]
+    pub(crate) fn own(&self) -> u64 {
+        own(&self.0)
+    }
+
+    /// Replaces it; only the owner may call this.
+    #[inline(always)]
+    pub(crate) fn set(&self, n: u64) {
+        // Relaxed: read for display only.
+        self.0.store(n, crate::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Adds `n` from any thread.
     pub fn add_shared(&self, n: u64) {
         // SYNC POINT G (release).
@@ -124,6 +137,8 @@ pub struct Counts {
     pub filtered: Count,
     /// Spans that were not sampled.
     pub unsampled: Count,
+    /// Places for open spans that are taken and kept for the thread's next ones.
+    pub(crate) kept_places: Count,
 }
 
 impl Counts {

@@ -74,7 +74,7 @@ impl Default for Limits {
 /// The settings in force.
 #[derive(Debug)]
 pub struct Live {
-    /// Raised whenever a cached threshold may be wrong.
+    /// Raised whenever a cached threshold or limit may be wrong.
     epoch: AtomicU64,
     levels: ArcSwap<Levels>,
     some_disabled: AtomicBool,
@@ -107,15 +107,17 @@ impl Live {
         Arc::new(live)
     }
 
-    /// Which generation of levels is in force.
+    /// Which generation of levels and limits is in force.
     #[inline(always)]
     pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        // Acquire: pairs with the Release in `bump`.
+        self.epoch.load(Ordering::Acquire)
     }
 
-    /// Makes every cached threshold be looked up again.
+    /// Makes every cached threshold and limit be looked up again.
     pub fn bump(&self) {
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+        // Release: who sees the new generation and looks up what is in force sees no older one.
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     /// The levels in force.
@@ -167,6 +169,7 @@ impl Live {
         self.max_attributes.store(limits.max_attributes, Ordering::Relaxed);
         self.max_events.store(limits.max_events, Ordering::Relaxed);
         self.max_links.store(limits.max_links, Ordering::Relaxed);
+        self.bump();
     }
 
     /// Whether log calls record where they stand.

@@ -7,9 +7,10 @@ use crate::hub::Hub;
 use crate::intern::{self, Id};
 use crate::ledger::Signal;
 use crate::live::NEVER;
-use crate::record::value::Field;
-use crate::record::write::{Encoder, cut};
-use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, halves};
+pub use crate::record::fields::encode_fields;
+use crate::record::fields::{NOT_PLAIN, PlainFields};
+use crate::record::write::{Encoder, copy_padded, cut};
+use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, halves, padded};
 
 /// A logger's threshold, cached until the levels change.
 #[derive(Debug, Default)]
@@ -55,6 +56,66 @@ pub struct LogHead<'a> {
     pub message: &'a [u8],
 }
 
+impl LogHead<'_> {
+    #[inline(always)]
+    fn flags(&self) -> u8 {
+        self.flags
+            + u8::from(self.span.is_some()) * flags::IN_SPAN
+            + u8::from(self.call_site.is_some()) * flags::CALL_SITE
+    }
+
+    /// Bytes of the record when nothing has to be cut or left out, else at least [`NOT_PLAIN`].
+    #[inline(always)]
+    pub(crate) fn plain_size(
+        &self,
+        fields: &(impl PlainFields + ?Sized),
+        limit: u32,
+        max_string: usize,
+    ) -> usize {
+        let plain = self.message.len() <= max_string && fields.count() <= limit as usize;
+        let optional = self.span.map_or(0, |_| size_of::<SpanIds>())
+            + self.call_site.map_or(0, |_| size_of::<CallSite>());
+        let size = size_of::<LogFixed>() + optional + padded(self.message.len());
+        if plain { size + fields.plain_size(max_string) } else { NOT_PLAIN }
+    }
+
+    /// Writes a record of the `size` that [`LogHead::plain_size`] has found.
+    ///
+    /// # Safety
+    /// So many bytes at `to`, aligned to 8, are writable, and they are less than [`NOT_PLAIN`].
+    #[inline(always)]
+    pub(crate) unsafe fn write_plain(
+        &self,
+        to: *mut u8,
+        size: usize,
+        ticks: u64,
+        fields: &(impl PlainFields + ?Sized),
+    ) {
+        // SAFETY: what is written is what `plain_size` counted.
+        unsafe {
+            // The words of `LogFixed`.
+            to.cast::<[u64; 5]>().write([
+                Header::word(Kind::Log, self.level, self.flags()) | size as u64,
+                ticks,
+                halves(self.logger.0, self.message.len() as u32),
+                0,
+                fields.count() as u64,
+            ]);
+            let mut to = to.add(size_of::<LogFixed>());
+            if let Some(ids) = self.span {
+                to.cast::<SpanIds>().write(ids);
+                to = to.add(size_of::<SpanIds>());
+            }
+            if let Some(site) = self.call_site {
+                to.cast::<CallSite>().write(site);
+                to = to.add(size_of::<CallSite>());
+            }
+            copy_padded(self.message.as_ptr(), to, self.message.len());
+            fields.write_plain(to.add(padded(self.message.len())));
+        }
+    }
+}
+
 /// Encodes a log line. `fields` writes its fields and tells how many it wrote and how many it left
 /// out.
 #[inline(always)]
@@ -65,12 +126,10 @@ pub fn encode_log(
     fields: impl Fn(&mut Encoder<'_>) -> (u32, u32),
 ) {
     let message = cut(head.message, encoder.max_string());
-    let optional = u8::from(head.span.is_some()) * flags::IN_SPAN
-        + u8::from(head.call_site.is_some()) * flags::CALL_SITE;
     let begin = encoder.len();
     // The words of `LogFixed`.
     let whole = encoder.words([
-        Header::word(Kind::Log, head.level, head.flags | optional),
+        Header::word(Kind::Log, head.level, head.flags()),
         ticks,
         halves(head.logger.0, message.len() as u32),
         (head.message.len() - message.len()) as u64,
@@ -84,14 +143,6 @@ pub fn encode_log(
     let (written, left_out) = fields(encoder);
     let counts = begin + std::mem::offset_of!(LogFixed, fields);
     encoder.patch(counts, &halves(written, left_out));
-}
-
-/// Writes `fields`, at most `limit` of them; how many were written and how many left out.
-#[inline(always)]
-pub fn encode_fields(encoder: &mut Encoder<'_>, fields: &[Field<'_>], limit: u32) -> (u32, u32) {
-    let admitted = &fields[..fields.len().min(limit as usize)];
-    let written = admitted.iter().filter(|field| encoder.field_at(field)).count();
-    (written as u32, (fields.len() - written) as u32)
 }
 
 /// A named source of log lines.
@@ -122,13 +173,19 @@ impl Logger {
 
     /// Records a line outside any span.
     #[inline(always)]
-    pub fn log(&self, level: Level, message: &str, fields: &[Field<'_>]) {
+    pub fn log(&self, level: Level, message: &str, fields: &(impl PlainFields + ?Sized)) {
         self.log_in(None, level, message, fields);
     }
 
-    /// Records a line with the ids of `span`.
+    /// Records a line with the ids of `span`. `fields`: an array or slice of [`crate::record::value::Field`]s.
     #[inline(always)]
-    pub fn log_in(&self, span: Option<SpanIds>, level: Level, message: &str, fields: &[Field<'_>]) {
+    pub fn log_in(
+        &self,
+        span: Option<SpanIds>,
+        level: Level,
+        message: &str,
+        fields: &(impl PlainFields + ?Sized),
+    ) {
         if !self.enabled(level) {
             return self.filtered();
         }
@@ -140,12 +197,9 @@ impl Logger {
             call_site: None,
             message: message.as_bytes(),
         };
-        self.hub.with(|recorder| {
-            let Some(recorder) = recorder else { return self.hub.lose(Signal::Logs) };
-            let limit = recorder.pipeline().live().max_fields();
-            recorder.record(Signal::Logs, level, |encoder, ticks| {
-                encode_log(encoder, ticks, &head, |encoder| encode_fields(encoder, fields, limit));
-            });
+        self.hub.with(|recorder| match recorder {
+            Some(recorder) => recorder.log(&head, fields),
+            None => self.hub.lose(Signal::Logs),
         });
     }
 

@@ -3,6 +3,8 @@
 //! Linux is complete. Other systems get portable fall-backs behind the same functions, so that the
 //! rest of the crate does not know where it runs.
 
+mod slot;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

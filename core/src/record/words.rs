@@ -44,6 +44,28 @@ impl Words {
         &bytemuck::cast_slice(&self.words)[..self.len]
     }
 
+    /// Appends `size` bytes (a multiple of 8) that `write` writes, if there is memory for them and
+    /// they stay within `budget` bytes in all; else nothing happens.
+    ///
+    /// # Safety
+    /// `write` writes all of them, from where it is told.
+    #[inline(always)]
+    pub unsafe fn append_plain(
+        &mut self,
+        budget: usize,
+        size: usize,
+        write: impl FnOnce(*mut u8),
+    ) -> bool {
+        let end = self.len + size;
+        if end > self.words.len() * 8 || end > budget {
+            return false;
+        }
+        // SAFETY: `len` is inside the memory.
+        write(unsafe { self.words.as_mut_ptr().cast::<u8>().add(self.len) });
+        self.len = end;
+        true
+    }
+
     /// Appends what `encode` writes, if it fits into `budget` bytes in all. `encode` runs again
     /// with more room while something does not fit.
     #[inline]
@@ -76,7 +98,7 @@ impl Words {
         if bytes >= budget {
             return false;
         }
-        self.words.resize((bytes * 2).clamp(512, budget.next_multiple_of(8)) / 8, 0);
+        self.words.resize((bytes * 2).max(512).min(budget.next_multiple_of(8)) / 8, 0);
         true
     }
 

@@ -1,23 +1,33 @@
 //! What a span gathers until it ends: encoded at once, in buffers that are used again.
 
+use crate::intern::Id;
 use crate::live::Limits;
+use crate::pipeline::Pipeline;
+use crate::record::fields::{plain_size, write_plain};
 use crate::record::read::{self, Fields, Value};
 use crate::record::value::{Field, Key};
 use crate::record::words::Words;
-use crate::record::write::{Encoder, cut};
-use crate::record::{EventFixed, LinkFixed, SpanFixed, SpanIds};
+use crate::record::write::{Encoder, copy_padded, cut};
+use crate::record::{EventFixed, LinkFixed, SpanFixed, SpanIds, padded};
 
 /// A span's name, description, attributes, events and links.
 #[derive(Debug, Default)]
 pub struct Body {
-    name: Vec<u8>,
+    /// The name and then the attributes, as they stand in the record of a span that has nothing
+    /// else.
+    text: Words,
+    name_len: usize,
+    /// Which attributes there may be.
+    seen: Seen,
     description: Vec<u8>,
-    attributes: Words,
     events: Words,
     links: Words,
     counts: Counts,
+    /// Of the settings from which what follows was taken.
+    epoch: u64,
     limits: Limits,
     max_string: usize,
+    /// Bounds the bytes of attributes, events and links together.
     budget: usize,
 }
 
@@ -31,28 +41,35 @@ struct Counts {
     dropped_links: u32,
 }
 
+/// Room for a short name and a few attributes.
+const FIRST_BYTES: usize = 512;
 /// Buffers larger than this are given back to the allocator when their span ends.
 const KEPT_BYTES: usize = 16 << 10;
 
 impl Body {
-    /// Makes the body ready for another span. `budget` bounds the bytes of attributes, events and
-    /// links together.
-    pub(crate) fn reset(&mut self, limits: Limits, max_string: usize, budget: usize) {
-        self.name.clear();
+    /// Makes the body ready for another span of the same pipeline.
+    #[inline(always)]
+    pub(crate) fn reset(&mut self, pipeline: &Pipeline) {
+        self.text.clear();
+        self.seen = Seen::default();
         self.description.clear();
-        self.attributes.clear();
         self.events.clear();
         self.links.clear();
         self.counts = Counts::default();
-        self.limits = limits;
-        self.max_string = max_string;
-        self.budget = budget;
+        let epoch = pipeline.live().epoch();
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.limits = pipeline.live().limits();
+            self.max_string = pipeline.max_string();
+            self.budget = parts_budget(pipeline.max_record());
+        }
     }
 
     /// Whether its buffers are small enough to be kept.
+    #[inline]
     pub(crate) fn is_small(&self) -> bool {
-        let words = self.attributes.memory() + self.events.memory() + self.links.memory();
-        words + self.name.capacity() + self.description.capacity() <= KEPT_BYTES
+        let words = self.text.memory() + self.events.memory() + self.links.memory();
+        words + self.description.capacity() <= KEPT_BYTES
     }
 
     /// The longest string.
@@ -61,13 +78,53 @@ impl Body {
     }
 
     /// What one of the three parts may grow to, given the others.
-    fn budget_beside(&self, others: [&Words; 2]) -> usize {
-        self.budget.saturating_sub(others[0].len() + others[1].len())
+    #[inline(always)]
+    fn budget_beside(&self, others: [usize; 2]) -> usize {
+        self.budget.saturating_sub(others[0] + others[1])
     }
 
-    pub(super) fn set_name(&mut self, name: &str, limit: usize) {
-        self.name.clear();
-        self.name.extend_from_slice(cut(name.as_bytes(), limit));
+    #[inline(always)]
+    fn attributes_at(&self) -> usize {
+        padded(self.name_len)
+    }
+
+    /// What name and attributes may grow to.
+    #[inline(always)]
+    fn text_budget(&self) -> usize {
+        self.attributes_at() + self.budget_beside([self.events.len(), self.links.len()])
+    }
+
+    #[inline(always)]
+    pub(super) fn set_name(&mut self, name: &str) {
+        let name = cut(name.as_bytes(), self.max_string);
+        let size = padded(name.len());
+        // SAFETY: `copy_padded` writes `size` bytes.
+        let plain = self.text.is_empty()
+            && unsafe {
+                self.text.append_plain(usize::MAX, size, |to| {
+                    copy_padded(name.as_ptr(), to, name.len());
+                })
+            };
+        if plain {
+            self.name_len = name.len();
+        } else {
+            self.change_name(name);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn change_name(&mut self, name: &[u8]) {
+        let attributes: Vec<u64> = match self.text.is_empty() {
+            true => Vec::new(),
+            false => self.text.words()[self.attributes_at() / 8..].to_vec(),
+        };
+        self.text.clear();
+        let whole = padded(name.len()) + attributes.len() * 8;
+        self.text.append(whole.max(FIRST_BYTES), self.max_string, |encoder| {
+            encoder.text(name) && encoder.copy(bytemuck::cast_slice(&attributes))
+        });
+        self.name_len = name.len();
     }
 
     pub(super) fn set_description(&mut self, description: &str) {
@@ -76,21 +133,44 @@ impl Body {
     }
 
     /// Sets one attribute; one with the same key is replaced.
-    #[inline]
+    #[inline(always)]
     pub fn set_attribute(&mut self, field: Field<'_>) {
+        let size = plain_size(&field, self.max_string);
+        let plain = !self.seen.may_have(field.0)
+            && self.counts.attributes < self.limits.max_attributes
+            // SAFETY: `write_plain` writes as many bytes as `plain_size` says. What is not plain is
+            // larger than any memory.
+            && unsafe {
+                self.text.append_plain(self.text_budget(), size, |to| {
+                    write_plain(&field, to);
+                })
+            };
+        if plain {
+            self.seen.add(field.0);
+            self.counts.attributes += 1;
+        } else {
+            self.set_with_care(field);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_with_care(&mut self, field: Field<'_>) {
         self.set(field.0, |encoder| encoder.field_at(&field));
     }
 
     /// Sets the attribute `key`, which `encode` writes; one with the same key is replaced.
     #[inline]
     pub fn set(&mut self, key: Key<'_>, encode: impl Fn(&mut Encoder<'_>) -> bool) {
-        self.unset(key);
+        if self.seen.may_have(key) {
+            self.unset(key);
+        }
+        self.seen.add(key);
         if self.counts.attributes >= self.limits.max_attributes {
             self.counts.dropped_attributes += 1;
             return;
         }
-        let budget = self.budget_beside([&self.events, &self.links]);
-        match self.attributes.append(budget, self.max_string, encode) {
+        match self.text.append(self.text_budget(), self.max_string, encode) {
             Some(_) => self.counts.attributes += 1,
             None => self.counts.dropped_attributes += 1,
         }
@@ -102,9 +182,9 @@ impl Body {
     pub fn extend(&mut self, encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32)) {
         let room =
             self.limits.max_attributes - self.counts.attributes.min(self.limits.max_attributes);
-        let max_string = self.max_string;
-        let budget = self.budget_beside([&self.events, &self.links]);
-        match self.attributes.append(budget, max_string, |encoder| encode(encoder, room)) {
+        let (budget, max_string) = (self.text_budget(), self.max_string);
+        self.seen = Seen::ANY;
+        match self.text.append(budget, max_string, |encoder| encode(encoder, room)) {
             Some((written, dropped)) => {
                 self.counts.attributes += written;
                 self.counts.dropped_attributes += dropped;
@@ -114,15 +194,16 @@ impl Body {
     }
 
     fn unset(&mut self, key: Key<'_>) {
-        if let Some(place) = read::find_field(self.attributes.words(), key) {
-            self.attributes.remove(place);
+        let at = self.attributes_at() / 8;
+        if let Some(place) = read::find_field(&self.text.words()[at..], key) {
+            self.text.remove(at + place.start..at + place.end);
             self.counts.attributes -= 1;
         }
     }
 
     /// The attributes set so far.
     pub fn attributes(&self) -> Fields<'_> {
-        Fields::over(self.attributes.bytes(), self.counts.attributes)
+        Fields::over(&self.text.bytes()[self.attributes_at()..], self.counts.attributes)
     }
 
     /// The value of one attribute.
@@ -145,7 +226,7 @@ impl Body {
         let name = cut(name.as_bytes(), self.max_string);
         let time = wall_time.map_or_else(crate::clock::now, |wall| wall | crate::record::WALL_TIME);
         let limit = self.limits.max_attributes;
-        let budget = self.budget_beside([&self.attributes, &self.links]);
+        let budget = self.budget_beside([self.text.len() - self.attributes_at(), self.links.len()]);
         let added = self.events.append(budget, self.max_string, |encoder| {
             let mut fixed = EventFixed {
                 size: 0,
@@ -173,7 +254,8 @@ impl Body {
             return;
         }
         let limit = self.limits.max_attributes;
-        let budget = self.budget_beside([&self.attributes, &self.events]);
+        let budget =
+            self.budget_beside([self.text.len() - self.attributes_at(), self.events.len()]);
         let added = self.links.append(budget, self.max_string, |encoder| {
             let mut fixed = LinkFixed { size: 0, attributes: 0, ids };
             if encoder.fixed(&fixed) {
@@ -189,10 +271,10 @@ impl Body {
     }
 
     /// The part of a span's fixed part that the body knows; the rest is zero.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fixed(&self) -> SpanFixed {
         SpanFixed {
-            name_len: self.name.len() as u32,
+            name_len: self.name_len as u32,
             description_len: self.description.len() as u32,
             attributes: self.counts.attributes,
             events: self.counts.events,
@@ -204,13 +286,21 @@ impl Body {
         }
     }
 
+    /// What follows the fixed part of a span that has neither description, events nor links.
+    #[inline(always)]
+    pub(crate) fn plain(&self) -> Option<&[u64]> {
+        let more = self.description.len() + self.events.len() + self.links.len();
+        (more == 0).then(|| self.text.words())
+    }
+
     /// Writes the whole span, or nothing when it does not fit.
     #[inline(always)]
-    pub(super) fn encode(&self, encoder: &mut Encoder<'_>, fixed: &SpanFixed) {
-        let whole = encoder.fixed(fixed)
-            && encoder.text(&self.name)
+    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>, fixed: &SpanFixed) {
+        let (name, attributes) = self.text.bytes().split_at(self.attributes_at());
+        let whole = encoder.words(fixed.words())
+            && encoder.copy(name)
             && encoder.text(&self.description)
-            && encoder.copy(self.attributes.bytes())
+            && encoder.copy(attributes)
             && encoder.copy(self.events.bytes())
             && encoder.copy(self.links.bytes());
         if !whole {
@@ -219,9 +309,38 @@ impl Body {
     }
 }
 
+/// Which keys there may be, by the lowest bits of their ids.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    const ANY: Self = Self([u64::MAX; 4]);
+
+    #[inline(always)]
+    fn place(id: Id) -> (usize, u64) {
+        (id.0 as usize / 64 % 4, 1 << (id.0 % 64))
+    }
+
+    #[inline(always)]
+    fn may_have(&self, key: Key<'_>) -> bool {
+        let Key::Id(id) = key else { return true };
+        let (word, bit) = Self::place(id);
+        self.0[word] & bit != 0
+    }
+
+    #[inline(always)]
+    fn add(&mut self, key: Key<'_>) {
+        // A key without an id is always looked for.
+        if let Key::Id(id) = key {
+            let (word, bit) = Self::place(id);
+            self.0[word] |= bit;
+        }
+    }
+}
+
 /// The budget of attributes, events and links together: name and description take a quarter of the
 /// largest record each at most.
-pub(crate) fn parts_budget(max_record: usize) -> usize {
+fn parts_budget(max_record: usize) -> usize {
     (max_record / 2).saturating_sub(size_of::<SpanFixed>()) & !7
 }
 
@@ -255,7 +374,7 @@ mod tests {
             steps in prop::collection::vec((0usize..6, 0u8..6, "[a-zé]{0,40}"), 0..60),
         ) {
             let mut body = Body::default();
-            body.reset(Limits::default(), 30, 1 << 16);
+            (body.limits, body.max_string, body.budget) = (Limits::default(), 30, 1 << 16);
             let mut expected: Vec<(Key<'_>, String)> = Vec::new();
             for (name, kind, text) in &steps {
                 body.set_attribute((key(*name), value(*kind, text)));

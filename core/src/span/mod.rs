@@ -15,7 +15,6 @@ use crate::intern::Id;
 use crate::ledger::{Reason, Signal};
 use crate::log::name_id;
 use crate::record::value::Field;
-use crate::record::write::Encoder;
 use crate::record::{Header, Kind, Level, SpanFixed, SpanIds, VERSION, flags};
 use crate::thread::Recorder;
 
@@ -180,7 +179,7 @@ impl Tracer {
         })
     }
 
-    fn start_on(&self, recorder: &Recorder, name: &str, start: Start) -> Span {
+    fn start_on(&self, recorder: &mut Recorder, name: &str, start: Start) -> Span {
         let pipeline = recorder.pipeline();
         let parent = start.parent.filter(SpanContext::is_valid);
         let live = pipeline.live();
@@ -201,16 +200,17 @@ impl Tracer {
             recorder.count_unsampled();
             return Span::passing(context);
         }
-        if !pipeline.open_span() {
-            pipeline.lose(Signal::Spans, Reason::OpenSpans);
+        if !recorder.open_span() {
+            recorder.pipeline().lose(Signal::Spans, Reason::OpenSpans);
             return Span::passing(context);
         }
         let (start_at, wall_start) = match start.start_time {
             Some(wall) => (wall, true),
             None => (crate::clock::now(), false),
         };
+        let pipeline = recorder.pipeline().key();
         let mut body = recorder.take_body();
-        body.set_name(name, pipeline.max_string());
+        body.set_name(name);
         Span {
             context,
             parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
@@ -221,7 +221,7 @@ impl Tracer {
             abandoned: false,
             remote_parent: parent.is_some_and(|parent| parent.remote),
             start: start_at,
-            pipeline: pipeline.key(),
+            pipeline,
             fork_generation: fork::generation(),
             body: Some(body),
         }
@@ -295,13 +295,12 @@ impl Span {
     /// Replaces the name.
     pub fn update_name(&mut self, name: &str) {
         if let Some(body) = self.body() {
-            let limit = body.max_string();
-            body.set_name(name, limit);
+            body.set_name(name);
         }
     }
 
     /// Sets an attribute; one with the same key is replaced.
-    #[inline]
+    #[inline(always)]
     pub fn set_attribute(&mut self, field: Field<'_>) {
         if let Some(body) = self.body() {
             body.set_attribute(field);
@@ -359,7 +358,7 @@ impl Span {
         }
         hub.with(|recorder| match recorder {
             Some(recorder) if recorder.pipeline().key() == self.pipeline => {
-                recorder.pipeline().close_span();
+                recorder.close_span();
                 self.record(recorder, &body, end_time.unwrap_or(0));
                 recorder.give_body(body);
             }
@@ -372,39 +371,37 @@ impl Span {
     #[cold]
     fn end_without_recorder(&self, hub: &Hub) {
         if let Some(pipeline) = hub.pipeline().filter(|pipeline| pipeline.key() == self.pipeline) {
-            pipeline.close_span();
+            pipeline.close_spans(1);
             pipeline.lose(Signal::Spans, Reason::ThreadExited);
         }
     }
 
     #[inline(always)]
-    fn record(&self, recorder: &Recorder, body: &Body, wall_end: u64) {
+    fn record(&self, recorder: &mut Recorder, body: &Body, wall_end: u64) {
         let level = if self.status == Status::Error { Level::Error } else { Level::Info };
         let bits = u8::from(self.wall_start) * flags::WALL_START
             + u8::from(self.abandoned) * flags::ABANDONED
             + u8::from(self.remote_parent) * flags::REMOTE_PARENT;
-        recorder.record(Signal::Spans, level, |encoder: &mut Encoder<'_>, ticks| {
-            let fixed = SpanFixed {
-                header: Header {
-                    size: 0,
-                    kind: Kind::Span as u8,
-                    version: VERSION,
-                    level: level as u8,
-                    flags: bits,
-                    ticks,
-                },
-                start: self.start,
-                wall_end,
-                ids: SpanIds { trace_id: self.context.trace_id, span_id: self.context.span_id },
-                parent: self.parent,
-                tracer: self.tracer.0,
-                span_kind: self.kind as u8,
-                status: self.status as u8,
-                trace_flags: self.context.trace_flags,
-                reserved: 0,
-                ..body.fixed()
-            };
-            body.encode(encoder, &fixed);
-        });
+        let fixed = |ticks| SpanFixed {
+            header: Header {
+                size: 0,
+                kind: Kind::Span as u8,
+                version: VERSION,
+                level: level as u8,
+                flags: bits,
+                ticks,
+            },
+            start: self.start,
+            wall_end,
+            ids: SpanIds { trace_id: self.context.trace_id, span_id: self.context.span_id },
+            parent: self.parent,
+            tracer: self.tracer.0,
+            span_kind: self.kind as u8,
+            status: self.status as u8,
+            trace_flags: self.context.trace_flags,
+            reserved: 0,
+            ..body.fixed()
+        };
+        recorder.span(level, body, fixed);
     }
 }

@@ -5,7 +5,9 @@
 //! other thread-locals may run later and still record: `Local` tells them that it is too late.
 
 use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::Recorder;
 use crate::pipeline::Pipeline;
@@ -14,7 +16,7 @@ use crate::pipeline::Pipeline;
 pub(crate) struct Local {
     /// Key of the pipeline whose recorder is cached; 0 means none.
     key: Cell<u64>,
-    recorder: Cell<*const Recorder>,
+    recorder: Cell<*mut Recorder>,
     exited: Cell<bool>,
     /// How many calls on this thread are using a recorder.
     depth: Cell<u32>,
@@ -24,7 +26,7 @@ thread_local! {
     static LOCAL: Local = const {
         Local {
             key: Cell::new(0),
-            recorder: Cell::new(std::ptr::null()),
+            recorder: Cell::new(std::ptr::null_mut()),
             exited: Cell::new(false),
             depth: Cell::new(0),
         }
@@ -41,33 +43,86 @@ pub(crate) enum Absent {
     Interrupted,
 }
 
+crate::thread_address!(fn address() -> *const Local, of LOCAL, as "coati_core_local_0_1");
+
+/// This thread's cells.
+#[inline(always)]
+fn local<'a>() -> &'a Local {
+    // SAFETY: a thread-local without a destructor lives as long as its thread, and a reference to
+    // cells cannot leave the thread.
+    unsafe { &*address() }
+}
+
 /// Makes the next call of this thread look its recorder up again.
 pub(crate) fn forget_cached() {
-    let _ = LOCAL.try_with(|local| local.key.set(0));
+    local().key.set(0);
 }
 
-/// Whether this thread has cached the recorder of the pipeline with this key.
-#[inline(always)]
-pub(crate) fn is_cached(key: u64) -> bool {
-    LOCAL.with(|local| local.key.get() == key)
+/// Whether the calling code interrupted a use of this thread's recorder.
+pub(crate) fn is_nested() -> bool {
+    local().depth.get() > 1
 }
 
-/// Calls `f` with the cached recorder, or with none unless `here`, which `is_cached` or `enter`
-/// said. `f` runs no foreign code.
+/// A use of this thread's recorder, or an attempt at one from inside it.
+struct Turn<'a> {
+    local: &'a Local,
+    /// How many turns it interrupted.
+    outer: u32,
+}
+
+impl<'a> Turn<'a> {
+    #[inline(always)]
+    fn begin(local: &'a Local) -> Self {
+        let outer = local.depth.get();
+        local.depth.set(outer + 1);
+        // The only other observer is a signal handler on this very thread.
+        compiler_fence(Ordering::SeqCst);
+        Self { local, outer }
+    }
+}
+
+impl Drop for Turn<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        self.local.depth.set(self.outer);
+    }
+}
+
+/// Calls `f` with this thread's recorder of the pipeline with this key, or with none where `enter`
+/// cannot make one or a signal handler interrupted another call of this function. `f` runs no
+/// foreign code.
 #[inline(always)]
-pub(crate) fn cached<R>(here: bool, f: impl FnOnce(Option<&Recorder>) -> R) -> R {
-    // Taken out first: `LocalKey::with` is inlined around little code only.
-    let recorder = LOCAL.with(|local| {
-        local.depth.set(local.depth.get() + 1);
-        local.recorder.get()
-    });
-    let recorder = if here { recorder } else { std::ptr::null() };
-    // SAFETY: null, or a recorder that the guard owns. The guard lets go of it at the thread's
-    // exit, and in `enter` while no call is using one, which `depth` tells.
-    let result = f(unsafe { recorder.as_ref() });
-    // A panic of `f` leaves the depth raised: stopped recorders then stay until the thread's exit.
-    LOCAL.with(|local| local.depth.set(local.depth.get() - 1));
-    result
+pub(crate) fn with<R>(
+    key: u64,
+    enter: impl FnOnce() -> bool,
+    f: impl FnOnce(Option<&mut Recorder>) -> R,
+) -> R {
+    let local = local();
+    let turn = Turn::begin(local);
+    let recorder = if turn.outer == 0 && local.key.get() == key {
+        // SAFETY: `enter` has set the recorder before the key; no pipeline has the key 0.
+        Some(unsafe { NonNull::new_unchecked(local.recorder.get()) })
+    } else {
+        NonNull::new(other(&turn, enter))
+    };
+    // SAFETY: a recorder that the guard owns. The guard lets go of it at the thread's exit, and in
+    // `enter` while nobody is using one, which `depth` tells. There is no other reference: only the
+    // first of nested turns gets this far.
+    f(recorder.map(|mut recorder| unsafe { recorder.as_mut() }))
+}
+
+#[cold]
+#[inline(never)]
+fn other(turn: &Turn<'_>, enter: impl FnOnce() -> bool) -> *mut Recorder {
+    if turn.outer > 0 {
+        return std::ptr::null_mut();
+    }
+    // Making a recorder is no use of one.
+    turn.local.depth.set(0);
+    let entered = enter();
+    turn.local.depth.set(1);
+    if entered { turn.local.recorder.get() } else { std::ptr::null_mut() }
 }
 
 // Boxed: a recorder's address is cached while the list grows.
@@ -77,7 +132,8 @@ struct Guard(RefCell<Vec<Box<Recorder>>>);
 /// Finds or makes this thread's recorder for `pipeline` and caches it.
 #[cold]
 pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
-    if LOCAL.with(|local| local.exited.get()) {
+    let local = local();
+    if local.exited.get() {
         return Err(Absent::Exited);
     }
     let recorder = GUARD
@@ -85,7 +141,7 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
             // Taken only where a signal handler interrupted this very function: it has no recorder.
             let mut recorders = recorders.try_borrow_mut().ok()?;
             forget_inherited(&mut recorders);
-            if LOCAL.with(|local| local.depth.get()) == 0 {
+            if local.depth.get() == 0 {
                 recorders.retain(|recorder| !recorder.pipeline().is_stopped());
             }
             let known = recorders.iter().position(|r| Arc::ptr_eq(r.pipeline(), pipeline));
@@ -93,14 +149,12 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
                 recorders.push(Box::new(Recorder::attach(pipeline.clone())));
                 recorders.len() - 1
             });
-            Some(std::ptr::from_ref::<Recorder>(&recorders[index]))
+            Some(std::ptr::from_mut::<Recorder>(&mut recorders[index]))
         })
         .map_err(|_| Absent::Exited)?
         .ok_or(Absent::Interrupted)?;
-    LOCAL.with(|local| {
-        local.recorder.set(recorder);
-        local.key.set(pipeline.key());
-    });
+    local.recorder.set(recorder);
+    local.key.set(pipeline.key());
     Ok(())
 }
 
@@ -120,10 +174,9 @@ fn forget_inherited(recorders: &mut Vec<Box<Recorder>>) {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        LOCAL.with(|local| {
-            local.exited.set(true);
-            local.key.set(0);
-        });
+        let local = local();
+        local.exited.set(true);
+        local.key.set(0);
         let mut recorders = self.0.borrow_mut();
         forget_inherited(&mut recorders);
         recorders.clear();

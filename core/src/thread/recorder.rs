@@ -1,38 +1,36 @@
 //! Records into this thread's ring.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 use super::registry::Channel;
 use crate::clock;
 use crate::ids::Generator;
 use crate::ledger::{Count, Counts, Reason, Signal};
+use crate::log::{LogHead, encode_log};
 use crate::metrics::{Instrument, Label, Series, SeriesCache, Shard};
 use crate::pipeline::{Overflow, Pipeline};
+use crate::record::fields::{AnyFields, PlainFields};
 use crate::record::write::Encoder;
-use crate::record::{Header, Level};
+use crate::record::{Header, Level, SpanFixed};
 use crate::ring::{NoRoom, Producer};
-use crate::span::body::{Body, parts_budget};
+use crate::span::body::Body;
 use crate::waker::Waker;
 
-/// One thread's end of a pipeline. Used by its own thread only.
+/// One thread's end of a pipeline. [`crate::hub::Hub::with`] lends it to one caller at a time.
 pub struct Recorder {
     pipeline: Arc<Pipeline>,
-    channel: UnsafeCell<Option<(Arc<Channel>, Producer)>>,
-    /// Set from before the first byte is written until after publication, for signal handlers.
-    busy: AtomicBool,
+    channel: Option<(Arc<Channel>, Producer)>,
     /// Records lost because there was no ring to be had.
-    without_ring: Cell<u32>,
+    without_ring: u32,
     shard: Arc<Shard>,
-    series: RefCell<SeriesCache>,
+    series: SeriesCache,
     /// Ids of spans made on this thread.
     pub ids: Generator,
-    scratch: UnsafeCell<Vec<u64>>,
+    scratch: Vec<u64>,
     // Boxed: a body moves between a span and this list many times a second.
     #[allow(clippy::vec_box)]
-    bodies: RefCell<Vec<Box<Body>>>,
+    bodies: Vec<Box<Body>>,
 }
 
 /// Bytes of a scratch buffer at first.
@@ -44,41 +42,56 @@ const KEPT_BODIES: usize = 64;
 
 impl Recorder {
     pub(super) fn attach(pipeline: Arc<Pipeline>) -> Self {
-        let channel = UnsafeCell::new(pipeline.registry().attach());
-        let shard = pipeline.metrics().acquire_shard();
-        let ids = Generator::seeded();
         Self {
+            channel: pipeline.registry().attach(),
+            without_ring: 0,
+            shard: pipeline.metrics().acquire_shard(),
+            series: SeriesCache::default(),
+            ids: Generator::seeded(),
+            scratch: Vec::new(),
+            bodies: Vec::new(),
             pipeline,
-            channel,
-            busy: AtomicBool::new(false),
-            without_ring: Cell::new(0),
-            shard,
-            series: RefCell::default(),
-            ids,
-            scratch: UnsafeCell::default(),
-            bodies: RefCell::default(),
         }
+    }
+
+    /// Takes one of the places for open spans; `false` when none is left.
+    #[inline]
+    pub(crate) fn open_span(&mut self) -> bool {
+        if let Some((channel, _)) = &self.channel {
+            let kept = &channel.counts.kept_places;
+            if kept.own() > 0 {
+                kept.set(kept.own() - 1);
+                return true;
+            }
+        }
+        self.pipeline.open_span()
+    }
+
+    /// Gives the place of an open span back.
+    #[inline]
+    pub(crate) fn close_span(&mut self) {
+        if let Some((channel, _)) = &self.channel {
+            let kept = &channel.counts.kept_places;
+            if kept.own() < self.pipeline.kept_places() {
+                return kept.set(kept.own() + 1);
+            }
+        }
+        self.pipeline.close_spans(1);
     }
 
     /// An empty body for a span.
     #[inline]
-    pub(crate) fn take_body(&self) -> Box<Body> {
-        let kept = self.bodies.try_borrow_mut().ok().and_then(|mut bodies| bodies.pop());
-        let mut body = kept.unwrap_or_default();
-        let limits = self.pipeline.live().limits();
-        let budget = parts_budget(self.pipeline.max_record());
-        body.reset(limits, self.pipeline.max_string(), budget);
+    pub(crate) fn take_body(&mut self) -> Box<Body> {
+        let mut body = self.bodies.pop().unwrap_or_default();
+        body.reset(&self.pipeline);
         body
     }
 
     /// Takes back the body of a span that has ended.
     #[inline]
-    pub(crate) fn give_body(&self, body: Box<Body>) {
-        if let Ok(mut bodies) = self.bodies.try_borrow_mut()
-            && bodies.len() < KEPT_BODIES
-            && body.is_small()
-        {
-            bodies.push(body);
+    pub(crate) fn give_body(&mut self, body: Box<Body>) {
+        if self.bodies.len() < KEPT_BODIES && body.is_small() {
+            self.bodies.push(body);
         }
     }
 
@@ -96,16 +109,12 @@ impl Recorder {
     /// Calls `f` with the series of these labels and this thread's cells.
     #[inline]
     pub fn with_series(
-        &self,
+        &mut self,
         instrument: &Arc<Instrument>,
         labels: &[Label<'_>],
         f: impl FnOnce(&Series, &Shard),
     ) {
-        match self.series.try_borrow_mut() {
-            Ok(mut cache) => f(cache.series(instrument, labels), &self.shard),
-            // A signal handler interrupted a look-up.
-            Err(_) => f(&instrument.series(labels), &self.shard),
-        }
+        f(self.series.series(instrument, labels), &self.shard);
     }
 
     /// Counts one log call below its logger's level.
@@ -122,130 +131,214 @@ impl Recorder {
 
     #[inline(always)]
     fn count(&self, pick: impl Fn(&Counts) -> &Count) {
-        if !self.busy.load(Ordering::Relaxed) {
-            // SAFETY: only this thread uses the recorder, and `busy` tells that no other call is
-            // in the middle of it.
-            if let Some((channel, _)) = unsafe { &*self.channel.get() } {
-                return pick(&channel.counts).add(1);
-            }
+        match &self.channel {
+            Some((channel, _)) => pick(&channel.counts).add(1),
+            None => pick(self.pipeline.counts_without_ring()).add_shared(1),
         }
-        pick(self.pipeline.counts_without_ring()).add_shared(1);
+    }
+
+    /// Records a log line.
+    #[inline(always)]
+    pub fn log(&mut self, head: &LogHead<'_>, fields: &(impl PlainFields + ?Sized)) {
+        let ticks = clock::now();
+        let live = self.pipeline.live();
+        let size = head.plain_size(fields, live.max_fields(), self.pipeline.max_string());
+
+        match &mut self.channel {
+            Some((channel, producer))
+                if size as u64 <= producer.open() && size <= self.pipeline.max_record() =>
+            {
+                channel.counts.recorded(Signal::Logs).add(1);
+                // SAFETY: the open stretch is reserved for this producer, contiguous and aligned,
+                // and has `size` bytes.
+                unsafe { head.write_plain(producer.cursor(), size, ticks, fields) };
+                channel.publish(producer, Signal::Logs, size as u64);
+            }
+            _ => self.log_with_care(ticks, *head, &fields.keep()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_with_care(&mut self, ticks: u64, head: LogHead<'_>, fields: &dyn AnyFields) {
+        let limit = self.pipeline.live().max_fields();
+        self.record_at(ticks, Signal::Logs, head.level, |encoder, ticks| {
+            encode_log(encoder, ticks, &head, |encoder| fields.encode(encoder, limit));
+        });
+    }
+
+    /// Records a span that ends now; `fixed` makes its fixed part, without the size.
+    #[inline(always)]
+    pub(crate) fn span(&mut self, level: Level, body: &Body, fixed: impl Fn(u64) -> SpanFixed) {
+        let ticks = clock::now();
+        let plain = body.plain().unwrap_or_default();
+        let size = size_of::<SpanFixed>() + size_of_val(plain);
+        match &mut self.channel {
+            Some((channel, producer))
+                if !plain.is_empty()
+                    && size as u64 <= producer.open()
+                    && size <= self.pipeline.max_record() =>
+            {
+                channel.counts.recorded(Signal::Spans).add(1);
+                let mut words = fixed(ticks).words();
+                words[0] |= size as u64;
+                let to = producer.cursor();
+                // SAFETY: the open stretch is reserved for this producer, contiguous and aligned,
+                // and has `size` bytes.
+                unsafe {
+                    to.cast::<[u64; size_of::<SpanFixed>() / 8]>().write(words);
+                    copy_words(plain, to.add(size_of::<SpanFixed>()).cast());
+                }
+                channel.publish(producer, Signal::Spans, size as u64);
+            }
+            _ => self.span_with_care(ticks, level, body, &fixed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn span_with_care(
+        &mut self,
+        ticks: u64,
+        level: Level,
+        body: &Body,
+        fixed: &dyn Fn(u64) -> SpanFixed,
+    ) {
+        self.record_at(ticks, Signal::Spans, level, |encoder, ticks| {
+            body.encode(encoder, &fixed(ticks));
+        });
     }
 
     /// Records what `encode` writes: a whole record whose header's size is filled in here. It may
     /// run twice (first into the ring, then into a scratch buffer when the ring has no open
-    /// stretch that is long enough) and must run no foreign code.
+    /// stretch that is long enough).
     #[inline(always)]
-    pub fn record(&self, signal: Signal, level: Level, encode: impl Fn(&mut Encoder<'_>, u64)) {
-        let ticks = clock::now();
-        // Relaxed, with compiler fences: the only other observer is a signal handler on this very
-        // thread.
-        if self.busy.load(Ordering::Relaxed) {
-            return self.pipeline.lose(signal, Reason::Reentrant);
-        }
-        self.busy.store(true, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: only this thread uses the recorder, and `busy` keeps nested calls out.
-        let channel = unsafe { &mut *self.channel.get() };
-        if let Some((channel, producer)) = channel {
-            channel.counts.recorded(signal).add(1);
-            let open = producer.open() as usize;
-            let start = producer.cursor();
-            // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
-            let mut encoder =
-                unsafe { Encoder::from_raw(start, start.add(open), self.pipeline.max_string()) };
-            // Bytes of the scratch buffer, once the way leads by it.
-            let mut detour = 0;
-            // A loop, so that `encode` is called in one place and inlined there.
-            loop {
-                encode(&mut encoder, ticks);
-                let whole = encoder.missed() == 0;
-                if detour == 0 && whole && encoder.len() <= self.pipeline.max_record() {
-                    let size = seal(&mut encoder);
-                    channel.publish(producer, signal, size as u64);
-                    break;
-                }
-                if detour != 0 && (whole || detour >= self.pipeline.max_record()) {
-                    self.publish_scratch(channel, producer, signal, level, encoder);
-                    break;
-                }
-                (encoder, detour) = self.scratch(detour);
-            }
-        } else {
-            self.record_without_ring(signal);
-        }
-        compiler_fence(Ordering::SeqCst);
-        self.busy.store(false, Ordering::Relaxed);
+    pub fn record(&mut self, signal: Signal, level: Level, encode: impl Fn(&mut Encoder<'_>, u64)) {
+        self.record_at(clock::now(), signal, level, encode);
     }
 
-    /// The way by the scratch buffer: the stretch was too short, or the ring is crowded. The buffer
-    /// is as large as the records of this thread have needed, beginning with more than `before`.
-    #[cold]
-    #[inline(never)]
-    fn scratch(&self, before: usize) -> (Encoder<'_>, usize) {
-        // SAFETY: only this thread uses the recorder, and `busy` keeps nested calls out, so there
-        // is no other borrow: the encoder made here is gone before `publish_scratch` reads.
-        let scratch = unsafe { &mut *self.scratch.get() };
-        let wanted = if before == 0 { FIRST_SCRATCH } else { before * 2 };
-        let bytes = wanted.max(scratch.len() * 8).min(self.pipeline.max_record());
-        scratch.resize(bytes / 8, 0);
-        (Encoder::new(scratch, self.pipeline.max_string()), bytes)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn publish_scratch(
-        &self,
-        channel: &Channel,
-        producer: &mut Producer,
+    #[inline(always)]
+    fn record_at(
+        &mut self,
+        ticks: u64,
         signal: Signal,
         level: Level,
-        mut encoder: Encoder<'_>,
+        encode: impl Fn(&mut Encoder<'_>, u64),
     ) {
-        if encoder.len() < size_of::<Header>() {
-            return channel.counts.dropped(signal, Reason::TooLarge).add(1);
-        }
-        let size = seal(&mut encoder);
-        // SAFETY: as in `scratch`, whose borrow has ended with the encoder.
-        let bytes = &bytemuck::cast_slice(unsafe { &*self.scratch.get() })[..size];
-        match self.make_room(producer, size as u64, level) {
-            Ok(()) => {
-                let cursor = producer.cursor();
-                // SAFETY: `make_room` reserved `size` contiguous bytes at the cursor.
-                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), cursor, size) };
-                channel.publish(producer, signal, size as u64);
+        let Some((channel, producer)) = &mut self.channel else {
+            return self.record_without_ring(signal);
+        };
+        let (max_record, max_string) = (self.pipeline.max_record(), self.pipeline.max_string());
+        channel.counts.recorded(signal).add(1);
+        let open = producer.open() as usize;
+        let start = producer.cursor();
+        // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
+        let mut encoder = unsafe { Encoder::from_raw(start, start.add(open), max_string) };
+        // Bytes of the scratch buffer, once the way leads by it.
+        let mut detour = 0;
+        // A loop, so that `encode` is called in one place and inlined there.
+        loop {
+            encode(&mut encoder, ticks);
+            let whole = encoder.missed() == 0;
+            if detour == 0 && whole && encoder.len() <= max_record {
+                let size = seal(&mut encoder);
+                return channel.publish(producer, signal, size as u64);
             }
-            Err(NoRoom::Full) => channel.counts.dropped(signal, Reason::RingFull).add(1),
-            Err(NoRoom::TooLarge) => channel.counts.dropped(signal, Reason::TooLarge).add(1),
+            if detour != 0 && (whole || detour >= max_record) {
+                let size = seal(&mut encoder);
+                let record = &bytemuck::cast_slice(&self.scratch)[..size];
+                return publish_copy(&self.pipeline, channel, producer, signal, level, record);
+            }
+            // The stretch was too short, or the ring is crowded.
+            detour = enlarge(&mut self.scratch, detour, max_record);
+            encoder = Encoder::new(&mut self.scratch, max_string);
         }
-    }
-
-    fn make_room(&self, producer: &mut Producer, size: u64, level: Level) -> Result<(), NoRoom> {
-        let severe = level >= Level::Warning;
-        let mut room = producer.reserve(size, severe);
-        if producer.crowded() {
-            self.pipeline.waker().wake();
-        }
-        if room == Err(NoRoom::Full)
-            && let Overflow::Block(limit) = self.pipeline.overflow()
-            && !self.pipeline.waker().is_own_thread()
-        {
-            let waker = self.pipeline.waker();
-            self.pipeline.wait(&mut || room = wait_for_room(producer, waker, size, limit));
-        }
-        room
     }
 
     #[cold]
-    fn record_without_ring(&self, signal: Signal) {
+    fn record_without_ring(&mut self, signal: Signal) {
         self.pipeline.lose(signal, Reason::NoRing);
-        self.without_ring.set(self.without_ring.get().wrapping_add(1));
+        self.without_ring = self.without_ring.wrapping_add(1);
         // The limit may have room again; looking takes the registry's lock, so not every time.
-        if self.without_ring.get().is_multiple_of(RETRY_RING) {
-            // SAFETY: as in `record`, whose own borrow has ended.
-            unsafe { *self.channel.get() = self.pipeline.registry().attach() };
+        if self.without_ring.is_multiple_of(RETRY_RING) {
+            self.channel = self.pipeline.registry().attach();
         }
     }
+}
+
+/// Copies a few words, one by one: just written, they may still be in the store buffer, from which
+/// wider loads than the stores are not served.
+///
+/// # Safety
+/// `to` is writable for all of them.
+#[inline(always)]
+unsafe fn copy_words(words: &[u64], to: *mut u64) {
+    const FEW: usize = 32;
+    if words.len() > FEW {
+        // SAFETY: the caller's promise; nobody else has the reserved bytes.
+        return unsafe { to.copy_from_nonoverlapping(words.as_ptr(), words.len()) };
+    }
+    for (at, &word) in words.iter().enumerate() {
+        // Volatile: keeps the compiler from making it a call of `memcpy` or wider loads.
+        // SAFETY: the caller's promise.
+        unsafe { to.add(at).write_volatile(word) };
+    }
+}
+
+/// Makes the buffer as large as the records of this thread have needed, beginning with more than
+/// `before` bytes; how large that is.
+#[cold]
+#[inline(never)]
+fn enlarge(scratch: &mut Vec<u64>, before: usize, max_record: usize) -> usize {
+    let wanted = if before == 0 { FIRST_SCRATCH } else { before * 2 };
+    let bytes = wanted.max(scratch.len() * 8).min(max_record);
+    scratch.resize(bytes / 8, 0);
+    bytes
+}
+
+/// Publishes a record that was written elsewhere, if there is or comes room for it.
+#[cold]
+#[inline(never)]
+fn publish_copy(
+    pipeline: &Pipeline,
+    channel: &Channel,
+    producer: &mut Producer,
+    signal: Signal,
+    level: Level,
+    record: &[u8],
+) {
+    if record.len() < size_of::<Header>() {
+        return channel.counts.dropped(signal, Reason::TooLarge).add(1);
+    }
+    match make_room(pipeline, producer, record.len() as u64, level) {
+        Ok(()) => {
+            // SAFETY: `make_room` reserved as many contiguous bytes at the cursor.
+            unsafe { producer.cursor().copy_from_nonoverlapping(record.as_ptr(), record.len()) };
+            channel.publish(producer, signal, record.len() as u64);
+        }
+        Err(NoRoom::Full) => channel.counts.dropped(signal, Reason::RingFull).add(1),
+        Err(NoRoom::TooLarge) => channel.counts.dropped(signal, Reason::TooLarge).add(1),
+    }
+}
+
+fn make_room(
+    pipeline: &Pipeline,
+    producer: &mut Producer,
+    size: u64,
+    level: Level,
+) -> Result<(), NoRoom> {
+    let waker = pipeline.waker();
+    let mut room = producer.reserve(size, level >= Level::Warning);
+    if producer.crowded() {
+        waker.wake();
+    }
+    if room == Err(NoRoom::Full)
+        && let Overflow::Block(limit) = pipeline.overflow()
+        && !waker.is_own_thread()
+    {
+        pipeline.wait(&mut || room = wait_for_room(producer, waker, size, limit));
+    }
+    room
 }
 
 fn wait_for_room(
@@ -268,17 +361,21 @@ fn wait_for_room(
     }
 }
 
-/// Fills in the size.
+/// Fills in the size, unless not even a header was written.
 #[inline(always)]
 fn seal(encoder: &mut Encoder<'_>) -> usize {
     let size = encoder.len();
-    encoder.patch(0, &(size as u32));
+    if size >= size_of::<Header>() {
+        encoder.patch(0, &(size as u32));
+    }
     size
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if let Some((channel, _)) = self.channel.get_mut() {
+        if let Some((channel, _)) = &mut self.channel {
+            self.pipeline.close_spans(channel.counts.kept_places.own());
+            channel.counts.kept_places.set(0);
             channel.exit();
         }
         self.pipeline.metrics().release_shard(self.shard.clone());

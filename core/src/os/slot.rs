@@ -1,0 +1,70 @@
+//! The address of a thread-local without a call.
+//!
+//! In a shared library each access to a thread-local calls `__tls_get_addr`, which costs more than
+//! adding to a counter. A word in the static TLS block (initial-exec model) needs no call; it keeps
+//! the address. Eight bytes: the loader's surplus for libraries loaded later has room for them.
+
+/// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
+/// no destructor. `$symbol` names the word and is unique in the program.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! thread_address {
+    ($vis:vis fn $name:ident() -> *const $type:ty, of $local:path, as $symbol:literal) => {
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
+        ::core::arch::global_asm!(
+            ".pushsection .tbss,\"awT\",@nobits",
+            ".p2align 3",
+            concat!(".hidden ", $symbol),
+            concat!(".globl ", $symbol),
+            concat!(".type ", $symbol, ", @object"),
+            concat!(".size ", $symbol, ", 8"),
+            concat!($symbol, ":"),
+            ".zero 8",
+            ".popsection",
+        );
+
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
+        #[inline(always)]
+        $vis fn $name() -> *const $type {
+            let address: *const $type;
+            // SAFETY: reads the word defined above in this thread's static TLS block.
+            unsafe {
+                ::core::arch::asm!(
+                    concat!("mov {address}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                    "mov {address}, qword ptr fs:[{address}]",
+                    address = out(reg) address,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            #[cold]
+            #[inline(never)]
+            fn first() -> *const $type {
+                const { assert!(!::core::mem::needs_drop::<$type>()) };
+                let address = $local.with(::core::ptr::from_ref);
+                // SAFETY: writes the word defined above; nothing else lies there.
+                unsafe {
+                    ::core::arch::asm!(
+                        concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                        "mov qword ptr fs:[{word}], {address}",
+                        word = out(reg) _,
+                        address = in(reg) address,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                address
+            }
+            if address.is_null() { first() } else { address }
+        }
+
+        #[cfg(not(all(
+            target_os = "linux",
+            target_env = "gnu",
+            target_arch = "x86_64",
+            not(miri)
+        )))]
+        #[inline(always)]
+        $vis fn $name() -> *const $type {
+            $local.with(::core::ptr::from_ref)
+        }
+    };
+}
