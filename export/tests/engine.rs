@@ -118,7 +118,7 @@ fn no_two_keys_of_a_line_are_the_same() {
         names.iter().zip(1..).map(|(name, n)| (Key::new(name), n.into())).collect();
     let others: Vec<String> = (0..21).map(|n| format!("other-{n}")).collect();
     fields.extend(others.iter().map(|name| (Key::new(name), 0.into())));
-    Logger::new(engine.hub().clone(), "keys").log(Level::Info, "m", &fields);
+    Logger::new(engine.hub().clone(), "keys").log(Level::Info, "m", &fields[..]);
     assert!(engine.flush(PATIENCE));
     let line = engine.memory_records().remove(0);
     for (key, value) in [
