@@ -1,8 +1,8 @@
 //! Instruments, series, limits, resets and readers.
 
 use coati_core::metrics::{
-    Descriptor, Kind, Label, LabelPolicy, LabelValue, MetricSnapshot, Number, Reader, Store,
-    StoreConfig, Temporality, Value,
+    Descriptor, Kind, Label, LabelPolicy, LabelValue, MetricSnapshot, Number, OwnedLabel, Reader,
+    Refused, SeriesCache, Store, StoreConfig, Temporality, Value,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -156,6 +156,68 @@ fn beyond_the_limit_everything_is_the_overflow_series() {
     let only = one.instrument(descriptor("c", Kind::Counter)).unwrap();
     assert_eq!(&*only.series(&[]).labels()[0].key, "otel.metric.overflow");
     assert_eq!(only.len(), 1);
+}
+
+#[test]
+fn an_instrument_beyond_the_limit_ignores_and_counts() {
+    let store = Store::new(StoreConfig { max_instruments: 2, ..StoreConfig::default() });
+    let shard = store.acquire_shard();
+    let first = store.instrument(descriptor("a", Kind::Counter)).unwrap();
+    store.instrument(descriptor("b", Kind::Histogram)).unwrap();
+    assert_eq!(store.refused(), None);
+    for (name, kind) in [
+        ("c", Kind::Counter),
+        ("d", Kind::UpDownCounter),
+        ("e", Kind::Gauge),
+        ("f", Kind::Histogram),
+    ] {
+        let before = store.ignored();
+        let series = store.instrument(descriptor(name, kind)).unwrap().series(&[]);
+        match kind {
+            Kind::Counter | Kind::UpDownCounter => {
+                series.add_int(&shard, 1);
+                series.add_float(&shard, 1.0);
+            }
+            Kind::Gauge => {
+                series.set(1.0);
+                series.add_int(&shard, 1);
+            }
+            Kind::Histogram => {
+                series.record(&shard, 1.0);
+                series.record(&shard, 2.0);
+            }
+        }
+        assert_eq!(store.ignored() - before, 2, "{kind}");
+    }
+    assert_eq!(store.refused(), Some(Refused { times: 4, name: "f".into() }));
+    assert!(Arc::ptr_eq(&first, &store.instrument(descriptor("a", Kind::Counter)).unwrap()));
+    assert!(store.snapshot().iter().map(|m| &*m.descriptor.name).eq(["a", "b"]));
+}
+
+#[test]
+fn labels_are_bounded_in_number_and_length() {
+    let store = Store::new(StoreConfig { max_labels: 2, max_string: 5, ..StoreConfig::default() });
+    let counter = store.instrument(Descriptor::new("c", Kind::Counter, "", "1234é")).unwrap();
+    assert_eq!(&*counter.descriptor().description, "1234");
+    let labels = [
+        ("a", LabelValue::Str("1234é")),
+        ("bcdefg", LabelValue::Int(1)),
+        ("z", LabelValue::Int(2)),
+    ];
+    let series = counter.series(&labels);
+    let kept: Vec<_> = series.labels().iter().map(OwnedLabel::borrowed).collect();
+    let expected =
+        [("a", LabelValue::Str("1234…[+2 bytes]")), ("bcdef…[+1 bytes]", LabelValue::Int(1))];
+    assert_eq!(kept, expected);
+    assert!(Arc::ptr_eq(&series, &counter.series(&labels)));
+    assert!(Arc::ptr_eq(&series, &counter.find(&labels).unwrap()));
+    let mut cache = SeriesCache::default();
+    let long = "x".repeat(5000);
+    for value in [&long[..], "short", &long] {
+        let labels = [("a", LabelValue::Str(value))];
+        assert!(Arc::ptr_eq(cache.series(&counter, &labels), &counter.series(&labels)));
+    }
+    assert_eq!(counter.len(), 3);
 }
 
 #[test]

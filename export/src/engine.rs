@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use coati_core::fork;
 use coati_core::hub::Hub;
 use coati_core::ledger::{Account, Ledger, Signal};
-use coati_core::metrics::{MetricSnapshot, Store, StoreConfig};
+use coati_core::metrics::{MetricSnapshot, Refused, Store, StoreConfig};
 use coati_core::pipeline::{Pipeline, PipelineConfig, Wait};
 use coati_core::ring::Region;
 use coati_core::thread::registry::MakeRegion;
@@ -171,7 +171,10 @@ impl Engine {
             max_open_spans: config.spans.max_open as u64,
             batch_records: config.drain.batch_records as u64,
             metrics: StoreConfig {
+                max_instruments: config.metrics.max_instruments,
                 max_series: config.metrics.max_series,
+                max_labels: config.metrics.max_labels,
+                max_string: config.metrics.max_string,
                 shard_bytes: config.metrics.shard_bytes,
                 label_policy: Some(labels),
             },
@@ -292,6 +295,7 @@ impl Engine {
             Some(Running { pipeline, health, .. }) => {
                 let rings = pipeline.registry().memory_bytes();
                 let metrics = pipeline.metrics();
+                note_refused(metrics, health);
                 (health.report(), rings + metrics.memory_bytes(), metrics.ignored())
             }
             None => (Health::default().report(), 0, 0),
@@ -365,6 +369,15 @@ fn read_metrics(store: &Store, labels: &LabelRules) -> Vec<MetricSnapshot> {
     metrics
 }
 
+/// Instruments beyond the limit are a problem as long as the engine runs.
+fn note_refused(store: &Store, health: &Health) {
+    if let Some(Refused { times, name }) = store.refused() {
+        let reason =
+            format!("no room for `{name}` (metrics.max_instruments), {times} times refused");
+        health.problem("instruments", &reason, 0);
+    }
+}
+
 fn exposition(metrics: &[MetricSnapshot]) -> String {
     let mut text = Vec::new();
     prometheus::encode(metrics, &mut text);
@@ -402,7 +415,10 @@ fn respond(
             let text = exposition(&read_metrics(&store, labels));
             Response::ok(prometheus::CONTENT_TYPE, text)
         }
-        ("/healthz", _, Some(health)) => {
+        ("/healthz", store, Some(health)) => {
+            if let Some(store) = store {
+                note_refused(&store, &health);
+            }
             let report = health.report();
             let status = if report["ok"] == true { 200 } else { 503 };
             Response::new(status, "application/json", report.to_string())

@@ -10,7 +10,7 @@ use loom::thread;
 use crate::explore::{Witness, explore};
 
 fn store(shard_bytes: usize) -> Arc<Store> {
-    Store::new(StoreConfig { max_series: 4, shard_bytes, label_policy: None })
+    Store::new(StoreConfig { max_series: 4, shard_bytes, ..StoreConfig::default() })
 }
 
 fn counter(store: &Store) -> Arc<Series> {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::gil::{Guarded, without_lock};
 use crate::hub::hub;
-use crate::metrics::observe;
+use crate::metrics::{instrument, observe};
 use crate::{early, exit, filtered, json};
 
 create_exception!(
@@ -125,6 +125,7 @@ pub fn init(
              coati.configure() for what may change while it runs",
         ));
     }
+    instrument::allow(config.metrics.max_instruments);
     let initial = Arc::new(config.clone());
     let options = Options { wait: without_lock, observe: Some(observe::ask) };
     let core = Core::start(hub().clone(), config, options)
@@ -132,8 +133,10 @@ pub fn init(
     early::end();
     filtered::forget();
     let fresh = Started { core, initial, stopped: false };
-    // The engine before this one stays: its drain has ended and others may still hold it.
-    std::mem::forget(STARTED.borrow().and_then(|mut place| place.replace(fresh)));
+    // The engine before this one has ended; whoever still holds it keeps it. Dropped here, after
+    // the borrow.
+    let before = STARTED.borrow().and_then(|mut place| place.replace(fresh));
+    drop(before);
     exit::register(py)?;
     handle(py)
 }

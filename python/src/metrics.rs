@@ -2,7 +2,7 @@
 
 mod cache;
 mod handle;
-mod instrument;
+pub mod instrument;
 mod label;
 pub mod observe;
 mod read;

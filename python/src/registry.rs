@@ -6,6 +6,9 @@ use pyo3::types::PyDict;
 
 use crate::gil::Guarded;
 
+/// Names that are remembered. One more gets an object of its own each time it is asked for.
+const MOST: usize = 1 << 16;
+
 /// What is registered as `name`, made by `make` the first time.
 pub fn named<'py>(
     py: Python<'py>,
@@ -23,6 +26,8 @@ pub fn named<'py>(
     }
     // SAFETY: a new reference, or null with an error set.
     let object = unsafe { Bound::from_owned_ptr_or_err(py, make()) }?;
-    known.set_item(name, &object)?;
+    if known.len() < MOST {
+        known.set_item(name, &object)?;
+    }
     Ok(object)
 }

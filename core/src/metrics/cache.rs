@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 /// Sets of labels a cache holds at most.
 const SLOTS: usize = 256;
+/// Labels with longer texts, and more labels, are looked up each time.
+const LONGEST: usize = 1024;
+const MOST: usize = 64;
 
 /// Type and length, first and last eight bytes: all of a value of at most 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,7 +131,11 @@ impl SeriesCache {
             let (name, value_gist) = (Gist::of_text(key), Gist::of_value(value));
             (Given::new(name, key), Given::new(value_gist, text_of(value)))
         });
-        Box::new(Entry { given: given.collect(), series: instrument.series(labels) })
+        let short = |(key, value): &Label<'_>| key.len().max(text_of(*value).len()) <= LONGEST;
+        let kept = labels.len() <= MOST && labels.iter().all(short);
+        // Without what was given no call will find it.
+        let given = if kept { given.collect() } else { Box::default() };
+        Box::new(Entry { given, series: instrument.series(labels) })
     }
 }
 

@@ -93,6 +93,15 @@ impl Descriptor {
         }
     }
 
+    /// Cuts unit and description.
+    pub(super) fn cut(&mut self, limit: usize) {
+        for text in [&mut self.unit, &mut self.description] {
+            if text.len() > limit {
+                *text = text[..text.floor_char_boundary(limit)].into();
+            }
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), MetricError> {
         let name = &*self.name;
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -2,7 +2,7 @@
 
 use super::descriptor::Descriptor;
 use super::index::{Index, intern};
-use super::label::{Canonical, Label, LabelPolicy, LabelValue, OwnedLabel};
+use super::label::{Canonical, Label, LabelPolicy, LabelValue, OwnedLabel, within};
 use super::registry::Registry;
 use super::series::{Core, Series};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,8 @@ pub(super) struct Common {
     pub(super) index: Index,
     pub(super) policy: Option<Arc<dyn LabelPolicy>>,
     pub(super) max_series: usize,
+    pub(super) max_labels: usize,
+    pub(super) max_string: usize,
     /// Makes hashes differ from store to store.
     pub(super) seed: u64,
     pub(super) bytes: AtomicUsize,
@@ -27,13 +29,21 @@ pub struct Instrument {
     core: Arc<Core>,
     common: Arc<Common>,
     series: Mutex<Vec<Arc<Series>>>,
+    /// Series beside the overflow series.
+    room: usize,
 }
 
 impl Instrument {
     pub(super) fn new(id: u32, descriptor: Arc<Descriptor>, common: Arc<Common>) -> Self {
         let registry = common.registry.clone();
         let core = Arc::new(Core { id, descriptor, registry });
-        Self { core, common, series: Mutex::new(Vec::new()) }
+        let room = common.max_series.saturating_sub(1);
+        Self { core, common, series: Mutex::new(Vec::new()), room }
+    }
+
+    /// One that has the overflow series alone.
+    pub(super) fn refusing(id: u32, descriptor: Arc<Descriptor>, common: Arc<Common>) -> Self {
+        Self { room: 0, ..Self::new(id, descriptor, common) }
     }
 
     /// What it is.
@@ -51,6 +61,11 @@ impl Instrument {
         Arc::ptr_eq(&self.core, series.core())
     }
 
+    /// Calls `f` with labels of bounded number and length.
+    fn bounded<R>(&self, labels: &[Label<'_>], f: impl FnOnce(&[Label<'_>]) -> R) -> R {
+        within(labels, self.common.max_labels, self.common.max_string, f)
+    }
+
     fn canonical<'a>(&self, labels: &[Label<'a>]) -> (Canonical<'a>, u64) {
         let canonical = Canonical::new(labels, self.common.policy.as_deref());
         let hash = canonical.hash(self.common.seed ^ u64::from(self.core.id));
@@ -59,19 +74,24 @@ impl Instrument {
 
     /// The series of these labels, if there is one.
     pub fn find(&self, labels: &[Label<'_>]) -> Option<Arc<Series>> {
-        let (canonical, hash) = self.canonical(labels);
-        self.common.index.find(self.core.id, &canonical, hash).ok()
+        self.bounded(labels, |labels| {
+            let (canonical, hash) = self.canonical(labels);
+            self.common.index.find(self.core.id, &canonical, hash).ok()
+        })
     }
 
     /// The series of these labels, made if need be: in any order, the last of equal keys taken,
     /// values masked. Beyond the limit it is the one labelled `otel.metric.overflow`.
     pub fn series(&self, labels: &[Label<'_>]) -> Arc<Series> {
+        self.bounded(labels, |labels| self.series_of(labels))
+    }
+
+    fn series_of(&self, labels: &[Label<'_>]) -> Arc<Series> {
         let (canonical, hash) = self.canonical(labels);
         if let Ok(known) = self.common.index.find(self.core.id, &canonical, hash) {
             return known;
         }
-        let room = self.common.max_series.saturating_sub(1);
-        self.make(&canonical, hash, room).unwrap_or_else(|| {
+        self.make(&canonical, hash, self.room).unwrap_or_else(|| {
             let canonical = Canonical::new(&[OVERFLOW], None);
             let hash = canonical.hash(self.common.seed ^ u64::from(self.core.id));
             match self.common.index.find(self.core.id, &canonical, hash) {

@@ -201,6 +201,40 @@ impl<'a> Canonical<'a> {
     }
 }
 
+/// Calls `f` with the first `most` labels, whose texts are cut at `limit` bytes and marked so.
+pub(super) fn within<R>(
+    labels: &[Label<'_>],
+    most: usize,
+    limit: usize,
+    f: impl FnOnce(&[Label<'_>]) -> R,
+) -> R {
+    let labels = &labels[..labels.len().min(most)];
+    let fits = |(key, value): &Label<'_>| {
+        key.len() <= limit && !matches!(value, LabelValue::Str(text) if text.len() > limit)
+    };
+    if labels.iter().all(fits) {
+        return f(labels);
+    }
+    let owned: Vec<(String, OwnedValue)> = labels
+        .iter()
+        .map(|&(key, value)| match value {
+            LabelValue::Str(text) => (cut(key, limit), OwnedValue::Str(cut(text, limit).into())),
+            value => (cut(key, limit), value.keep()),
+        })
+        .collect();
+    let borrowed: Vec<Label<'_>> =
+        owned.iter().map(|(key, value)| (&**key, value.borrowed())).collect();
+    f(&borrowed)
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let kept = &text[..text.floor_char_boundary(limit)];
+    format!("{kept}…[+{} bytes]", text.len() - kept.len())
+}
+
 fn masked<'a>(policy: &dyn LabelPolicy, key: &str, value: LabelValue<'a>) -> LabelValue<'a> {
     catch_unwind(AssertUnwindSafe(|| policy.mask(key, value)))
         .unwrap_or(LabelValue::Str("[REDACTED]"))

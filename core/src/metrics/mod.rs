@@ -49,4 +49,4 @@ pub use reader::{Reader, Temporality};
 pub use series::Series;
 pub use shard::Shard;
 pub use snapshot::{MetricSnapshot, Number, SeriesSnapshot, Stats, Value};
-pub use store::{Store, StoreConfig};
+pub use store::{Refused, Store, StoreConfig};

@@ -1,6 +1,6 @@
 //! The store: instruments, shards, snapshots.
 
-use super::descriptor::{Descriptor, MetricError};
+use super::descriptor::{Descriptor, Kind, MetricError};
 use super::index::Index;
 use super::instrument::{Common, Instrument};
 use super::label::LabelPolicy;
@@ -17,8 +17,14 @@ use std::sync::Arc;
 /// How a store is bounded.
 #[derive(Clone)]
 pub struct StoreConfig {
+    /// Instruments. What is recorded into one more is ignored and counted.
+    pub max_instruments: usize,
     /// Series per metric, the overflow series among them.
     pub max_series: usize,
+    /// Labels of a series; of more the first count.
+    pub max_labels: usize,
+    /// Bytes of a label's key or text, of a unit or a description; longer ones are cut.
+    pub max_string: usize,
     /// Bytes of all threads' cells together; beyond them threads share cells.
     pub shard_bytes: usize,
     /// Redaction of labels.
@@ -27,7 +33,14 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { max_series: 2000, shard_bytes: 64 << 20, label_policy: None }
+        Self {
+            max_instruments: 10_000,
+            max_series: 2000,
+            max_labels: 128,
+            max_string: 4096,
+            shard_bytes: 64 << 20,
+            label_policy: None,
+        }
     }
 }
 
@@ -35,6 +48,18 @@ impl Default for StoreConfig {
 struct Instruments {
     all: Vec<Arc<Instrument>>,
     by_name: HashMap<Box<str>, Arc<Instrument>>,
+    /// What stands for those beyond the limit: it ignores numbers, or distributions.
+    refusing: [Option<Arc<Instrument>>; 2],
+    refused: Refused,
+}
+
+/// Instruments beyond the limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// How often one was asked for.
+    pub times: u64,
+    /// Its name, the last time.
+    pub name: Box<str>,
 }
 
 type Callback = Arc<dyn Fn() + Send + Sync>;
@@ -46,6 +71,7 @@ type Callback = Arc<dyn Fn() + Send + Sync>;
 pub struct Store {
     common: Arc<Common>,
     instruments: Mutex<Instruments>,
+    max_instruments: AtomicUsize,
     callbacks: Mutex<Vec<Callback>>,
     readers: AtomicU64,
 }
@@ -58,25 +84,33 @@ impl Store {
             index: Index::new(),
             policy: config.label_policy,
             max_series: config.max_series,
+            max_labels: config.max_labels,
+            max_string: config.max_string,
             seed: RandomState::new().hash_one(0),
             bytes: AtomicUsize::new(0),
         };
         Arc::new(Self {
             common: Arc::new(common),
             instruments: Mutex::default(),
+            max_instruments: AtomicUsize::new(config.max_instruments),
             callbacks: Mutex::default(),
             readers: AtomicU64::new(0),
         })
     }
 
     /// The instrument of that name, made if need be. An existing one must be of the same kind and,
-    /// where a unit or bounds are given, have the same.
-    pub fn instrument(&self, descriptor: Descriptor) -> Result<Arc<Instrument>, MetricError> {
+    /// where a unit or bounds are given, have the same. Beyond the limit it is one that ignores and
+    /// counts whatever is recorded.
+    pub fn instrument(&self, mut descriptor: Descriptor) -> Result<Arc<Instrument>, MetricError> {
         descriptor.check()?;
+        descriptor.cut(self.common.max_string);
         let mut instruments = lock(&self.instruments);
         if let Some(known) = instruments.by_name.get(&descriptor.name) {
             known.descriptor().agrees(&descriptor)?;
             return Ok(known.clone());
+        }
+        if instruments.all.len() >= self.max_instruments.load(Ordering::Relaxed) {
+            return Ok(self.refuse(&mut instruments, &descriptor));
         }
         let id = instruments.all.len() as u32;
         let name = descriptor.name.clone();
@@ -84,6 +118,33 @@ impl Store {
         instruments.all.push(new.clone());
         instruments.by_name.insert(name, new.clone());
         Ok(new)
+    }
+
+    /// A series counts calls that do not fit its kind and does nothing else: the kind that fits no
+    /// call of the wanted one.
+    fn refuse(&self, all: &mut Instruments, wanted: &Descriptor) -> Arc<Instrument> {
+        all.refused = Refused { times: all.refused.times + 1, name: wanted.name.clone() };
+        let kind = match wanted.kind {
+            Kind::Histogram => Kind::Counter,
+            _ => Kind::Histogram,
+        };
+        let refusing = all.refusing[usize::from(kind == Kind::Counter)].get_or_insert_with(|| {
+            let descriptor = Arc::new(Descriptor::new("otel.metric.overflow", kind, "", ""));
+            let id = u32::MAX - u32::from(kind == Kind::Counter);
+            Arc::new(Instrument::refusing(id, descriptor, self.common.clone()))
+        });
+        refusing.clone()
+    }
+
+    /// Changes how many instruments there may be.
+    pub fn set_max_instruments(&self, most: usize) {
+        self.max_instruments.store(most, Ordering::Relaxed);
+    }
+
+    /// The instruments beyond the limit; `None` if there were none.
+    pub fn refused(&self) -> Option<Refused> {
+        let instruments = lock(&self.instruments);
+        (instruments.refused.times > 0).then(|| instruments.refused.clone())
     }
 
     /// A shard for the calling thread alone; at its start.

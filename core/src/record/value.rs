@@ -3,7 +3,7 @@
 use crate::intern::Id;
 
 /// A field's name: an interned id, or the text where the table of names is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Key<'a> {
     /// An interned name.
     Id(Id),

@@ -179,10 +179,31 @@ pub(super) const ROWS: &[Row] = &[
         ..RESTART
     },
     Row {
+        path: "metrics.max_instruments",
+        kind: Kind::Int { min: 0, max: 100_000_000 },
+        default: "10000",
+        meaning: "Most instruments; what is recorded into one more is ignored and counted",
+        ..RESTART
+    },
+    Row {
         path: "metrics.max_series",
         kind: Kind::Int { min: 1, max: 100_000_000 },
         default: "2000",
         meaning: "Most series of a metric, the overflow series included",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.max_labels",
+        kind: COUNT,
+        default: "128",
+        meaning: "Most labels of a series; the first count",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.max_string",
+        kind: Kind::Int { min: 0, max: MIB },
+        default: "4096",
+        meaning: "Longest text of a label, a unit or a description, in bytes",
         ..RESTART
     },
     Row {

@@ -105,8 +105,14 @@ pub struct Spans {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
+    /// Most instruments.
+    pub max_instruments: usize,
     /// Most series of a metric, the overflow series included.
     pub max_series: usize,
+    /// Most labels of a series.
+    pub max_labels: usize,
+    /// Longest text of a label, of a unit and of a description, in bytes.
+    pub max_string: usize,
     /// Address of the Prometheus endpoint.
     pub prometheus: Option<String>,
     /// Memory for the cells that belong to one thread each.

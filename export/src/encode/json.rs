@@ -353,7 +353,7 @@ pub(super) fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends bytes as a JSON string in standard base64 with padding (RFC 4648).
-pub(crate) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     out.push(b'"');
     for chunk in bytes.chunks(3) {

@@ -13,6 +13,8 @@ use crate::text;
 const SLOTS: usize = 256;
 /// Calls with more labels are not cached.
 const MOST: usize = 8;
+/// Nor are calls with a longer text: the cache would keep it alive.
+const LONGEST: isize = 1024;
 
 /// What one call's labels led to. Holds references to them, so that an address it knows cannot
 /// have been given to another object.
@@ -148,10 +150,17 @@ impl Cache {
 
     /// Keeps what a call's labels led to; what was there before is given back.
     pub fn keep(&mut self, place: usize, args: &Args, series: Arc<Series>) -> Option<Released> {
+        let values = args.values();
+        // SAFETY: live arguments, of which the strings are exactly `str`.
+        let long = |&value: &*mut PyObject| unsafe {
+            ffi::PyUnicode_CheckExact(value) != 0 && ffi::PyUnicode_GET_LENGTH(value) > LONGEST
+        };
+        if values.iter().any(long) {
+            return None;
+        }
         if self.0.is_empty() {
             self.0.resize_with(SLOTS, || None);
         }
-        let values = args.values();
         let mut entry = Entry {
             names: args.names,
             values: [std::ptr::null_mut(); MOST],

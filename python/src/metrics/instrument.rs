@@ -19,7 +19,7 @@ use super::{COUNTER, GAUGE, HISTOGRAM, MetricError, UP_DOWN_COUNTER};
 use crate::gil::Guarded;
 use crate::hub::hub;
 use crate::raw::{self, Args, Class, Raw, Table};
-use crate::text;
+use crate::text::{self, Name};
 
 /// An instrument of one kind.
 pub struct Instrument<const KIND: u8> {
@@ -383,6 +383,11 @@ static DIRECTORY: LazyLock<Arc<Store>> = LazyLock::new(|| Store::new(StoreConfig
 
 static INSTRUMENTS: Guarded<Option<Py<PyDict>>> = Guarded::new(None);
 
+/// Lets there be at least as many instruments as an engine takes.
+pub fn allow(most: usize) {
+    DIRECTORY.set_max_instruments(most.max(StoreConfig::default().max_instruments));
+}
+
 /// The instrument of that description, the same one each time.
 pub fn make<'py, const KIND: u8>(
     py: Python<'py>,
@@ -396,59 +401,79 @@ pub fn make<'py, const KIND: u8>(
         descriptor = descriptor.with_bounds(bounds);
     }
     let refused = |error: coati_core::metrics::MetricError| MetricError::new_err(error.to_string());
-    let settled = DIRECTORY.instrument(descriptor).map_err(refused)?;
-    let core = Core::new(hub().clone(), (**settled.descriptor()).clone()).map_err(refused)?;
-    crate::registry::named(py, &INSTRUMENTS, name, || {
+    let settled = DIRECTORY.instrument(descriptor.clone()).map_err(refused)?;
+    // Beyond the limit the directory gives a stand-in.
+    let known = *settled.descriptor().name == *name;
+    let descriptor = if known { (**settled.descriptor()).clone() } else { descriptor };
+    let core = Core::new(hub().clone(), descriptor).map_err(refused)?;
+    let object = || {
         let plain = core.bind(&[]);
         raw::new(Instrument::<KIND> { core, plain, cache: Guarded::new(Cache::default()) })
-    })
+    };
+    if known {
+        return crate::registry::named(py, &INSTRUMENTS, name, object);
+    }
+    // SAFETY: a new reference, or null with an error set.
+    unsafe { Bound::from_owned_ptr_or_err(py, object()) }
 }
 
 /// The counter called `name`.
 #[pyfunction]
-#[pyo3(signature = (name, unit="", description=""))]
+#[pyo3(
+    signature = (name, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, unit='', description='')"
+)]
 pub fn counter<'py>(
     py: Python<'py>,
-    name: &str,
-    unit: &str,
-    description: &str,
+    name: Name<'_>,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    make::<COUNTER>(py, name, unit, description, None)
+    make::<COUNTER>(py, &name, &unit, &description, None)
 }
 
 /// The up-down counter called `name`.
 #[pyfunction]
-#[pyo3(signature = (name, unit="", description=""))]
+#[pyo3(
+    signature = (name, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, unit='', description='')"
+)]
 pub fn up_down_counter<'py>(
     py: Python<'py>,
-    name: &str,
-    unit: &str,
-    description: &str,
+    name: Name<'_>,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    make::<UP_DOWN_COUNTER>(py, name, unit, description, None)
+    make::<UP_DOWN_COUNTER>(py, &name, &unit, &description, None)
 }
 
 /// The gauge called `name`.
 #[pyfunction]
-#[pyo3(signature = (name, unit="", description=""))]
+#[pyo3(
+    signature = (name, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, unit='', description='')"
+)]
 pub fn gauge<'py>(
     py: Python<'py>,
-    name: &str,
-    unit: &str,
-    description: &str,
+    name: Name<'_>,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    make::<GAUGE>(py, name, unit, description, None)
+    make::<GAUGE>(py, &name, &unit, &description, None)
 }
 
 /// The histogram called `name`.
 #[pyfunction]
-#[pyo3(signature = (name, unit="", description="", buckets=None))]
+#[pyo3(
+    signature = (name, unit=Name::default(), description=Name::default(), buckets=None),
+    text_signature = "(name, unit='', description='', buckets=None)"
+)]
 pub fn histogram<'py>(
     py: Python<'py>,
-    name: &str,
-    unit: &str,
-    description: &str,
+    name: Name<'_>,
+    unit: Name<'_>,
+    description: Name<'_>,
     buckets: Option<Vec<f64>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    make::<HISTOGRAM>(py, name, unit, description, buckets.as_deref())
+    make::<HISTOGRAM>(py, &name, &unit, &description, buckets.as_deref())
 }

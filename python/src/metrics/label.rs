@@ -16,7 +16,7 @@ impl Labels {
         let pairs = args.values().iter().enumerate().map(|(index, &object)| {
             // SAFETY: names are `str`; they and the values live over the call.
             unsafe {
-                let name = text::lossy(args.name(index)).into_owned();
+                let name = text::name(args.name(index));
                 Ok((name, label_value(&Bound::from_borrowed_ptr(py, object))?))
             }
         });
@@ -28,7 +28,7 @@ impl Labels {
         let mut labels = Vec::new();
         for item in mapping.call_method0("items")?.try_iter()? {
             let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-            labels.push((printed(&name)?, label_value(&value)?));
+            labels.push((printed(&name)?.into_name(), label_value(&value)?));
         }
         Ok(Self(labels))
     }
@@ -48,11 +48,12 @@ impl Labels {
 
 fn label_value(object: &Bound<'_, PyAny>) -> PyResult<OwnedValue> {
     Ok(match convert(object)? {
-        Owned::Str(text) | Owned::Digits(text) => OwnedValue::Str(text.into()),
+        Owned::Str(text) => OwnedValue::Str(text.into_name().into()),
+        Owned::Digits(text) => OwnedValue::Str(text.into()),
         Owned::I64(value) => OwnedValue::Int(value),
         Owned::U64(value) => OwnedValue::Str(value.to_string().into()),
         Owned::F64(value) => OwnedValue::Float(value),
         Owned::Bool(value) => OwnedValue::Bool(value),
-        _ => OwnedValue::Str(printed(object)?.into()),
+        _ => OwnedValue::Str(printed(object)?.into_name().into()),
     })
 }

@@ -14,6 +14,7 @@ use crate::convert::{printed, tolerate};
 use crate::engine::started;
 use crate::gil::{Guarded, is_finalizing, without_lock};
 use crate::hub::hub;
+use crate::text::Name;
 
 struct Observable {
     instrument: coati_core::instrument::Instrument,
@@ -151,39 +152,48 @@ fn register<'py, const KIND: u8>(
 
 /// A counter whose total `callback` tells.
 #[pyfunction]
-#[pyo3(signature = (name, callback, unit="", description=""))]
+#[pyo3(
+    signature = (name, callback, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, callback, unit='', description='')"
+)]
 pub fn observable_counter<'py>(
     py: Python<'py>,
-    name: &str,
+    name: Name<'_>,
     callback: Py<PyAny>,
-    unit: &str,
-    description: &str,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    register::<COUNTER>(py, Kind::Counter, name, callback, unit, description)
+    register::<COUNTER>(py, Kind::Counter, &name, callback, &unit, &description)
 }
 
 /// An up-down counter whose total `callback` tells.
 #[pyfunction]
-#[pyo3(signature = (name, callback, unit="", description=""))]
+#[pyo3(
+    signature = (name, callback, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, callback, unit='', description='')"
+)]
 pub fn observable_up_down_counter<'py>(
     py: Python<'py>,
-    name: &str,
+    name: Name<'_>,
     callback: Py<PyAny>,
-    unit: &str,
-    description: &str,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    register::<UP_DOWN_COUNTER>(py, Kind::UpDownCounter, name, callback, unit, description)
+    register::<UP_DOWN_COUNTER>(py, Kind::UpDownCounter, &name, callback, &unit, &description)
 }
 
 /// A gauge whose value `callback` tells.
 #[pyfunction]
-#[pyo3(signature = (name, callback, unit="", description=""))]
+#[pyo3(
+    signature = (name, callback, unit=Name::default(), description=Name::default()),
+    text_signature = "(name, callback, unit='', description='')"
+)]
 pub fn observable_gauge<'py>(
     py: Python<'py>,
-    name: &str,
+    name: Name<'_>,
     callback: Py<PyAny>,
-    unit: &str,
-    description: &str,
+    unit: Name<'_>,
+    description: Name<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    register::<GAUGE>(py, Kind::Gauge, name, callback, unit, description)
+    register::<GAUGE>(py, Kind::Gauge, &name, callback, &unit, &description)
 }
