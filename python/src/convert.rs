@@ -4,10 +4,13 @@
 mod integer;
 mod kinds;
 
+use std::collections::HashSet;
+
 use coati_core::intern::Id;
 use coati_core::record::Tag;
 use coati_core::record::value::{Key, Value};
 use coati_core::record::write::Encoder;
+use coati_export::encode::json::base64;
 use pyo3::exceptions::PyException;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
@@ -15,7 +18,8 @@ use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
 };
 
-use crate::{text, value};
+use crate::text::{self, Text};
+use crate::{hub, value};
 
 /// A converted value.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub enum Owned {
     I64(i64),
     U64(u64),
     F64(f64),
-    Str(String),
+    Str(Text),
     Digits(String),
     Bytes(Vec<u8>),
     List(Vec<Owned>),
@@ -34,8 +38,8 @@ pub enum Owned {
 
 /// How deep containers may stand in each other.
 const MAX_DEPTH: usize = 16;
-/// How many values one field may hold.
-const MAX_VALUES: usize = 1 << 16;
+/// How many values one field may hold. A few such fields fit into a record.
+const MAX_VALUES: usize = 1 << 12;
 
 /// Converts `object`. The only errors are exceptions that are no `Exception`: they are the
 /// program's own affair.
@@ -44,25 +48,30 @@ pub fn convert(object: &Bound<'_, PyAny>) -> PyResult<Owned> {
 }
 
 /// Converts `object` to text.
-pub fn convert_text(object: &Bound<'_, PyAny>) -> PyResult<String> {
+pub fn convert_text(object: &Bound<'_, PyAny>) -> PyResult<Text> {
     Ok(match convert(object)? {
-        Owned::Str(text) | Owned::Digits(text) => text,
-        Owned::I64(number) => number.to_string(),
-        Owned::U64(number) => number.to_string(),
+        Owned::Str(text) => text,
+        Owned::Digits(text) => text.into(),
+        Owned::I64(number) => number.to_string().into(),
+        Owned::U64(number) => number.to_string().into(),
         _ => printed(object)?,
     })
 }
 
 /// The text of `object`, what `str` makes of it where it is none.
-pub fn printed(object: &Bound<'_, PyAny>) -> PyResult<String> {
+pub fn printed(object: &Bound<'_, PyAny>) -> PyResult<Text> {
     match object.str() {
-        // SAFETY: a string that lives over the call.
-        Ok(string) => Ok(unsafe { text::lossy(string.as_ptr()) }.into_owned()),
+        Ok(string) => Ok(Text::of(&string)),
         Err(error) => {
             tolerate(object.py(), error)?;
-            Ok(format!("<unprintable {}>", kinds::type_name(object)))
+            Ok(unprintable(object))
         }
     }
+}
+
+/// What stands for a value that does not let itself be read.
+pub fn unprintable(object: &Bound<'_, PyAny>) -> Text {
+    format!("<unprintable {}>", kinds::type_name(object)).into()
 }
 
 /// Lets an `Exception` pass as nothing, and any other one on to the caller.
@@ -78,7 +87,7 @@ impl From<Value<'_>> for Owned {
             Value::I64(value) => Self::I64(value),
             Value::U64(value) => Self::U64(value),
             Value::F64(value) => Self::F64(value),
-            Value::Str(value) => Self::Str(value.into()),
+            Value::Str(value) => Self::Str(value.to_owned().into()),
             Value::Bytes(value) => Self::Bytes(value.into()),
         }
     }
@@ -93,6 +102,9 @@ struct Converter {
 
 impl Converter {
     fn convert(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Owned> {
+        if let Ok(string) = object.cast_exact::<PyString>() {
+            return Ok(Owned::Str(Text::of(string)));
+        }
         // SAFETY: a live object.
         if let Some(simple) = unsafe { value::simple(object.as_ptr()) } {
             return Ok(simple.into());
@@ -102,7 +114,7 @@ impl Converter {
             Ok(None) => printed(object).map(Owned::Str),
             Err(error) => {
                 tolerate(object.py(), error)?;
-                Ok(Owned::Str(format!("<unprintable {}>", kinds::type_name(object))))
+                Ok(Owned::Str(unprintable(object)))
             }
         }
     }
@@ -112,7 +124,7 @@ impl Converter {
         let py = object.py();
         if let Some(value) = kinds::of_library(py, object)? {
             return match value {
-                kinds::Known::Text(text) => Ok(Some(Owned::Str(text))),
+                kinds::Known::Text(text) => Ok(Some(Owned::Str(text.into()))),
                 kinds::Known::Stands(inner) => self.inside(object, |this| this.convert(&inner)),
             };
         }
@@ -127,23 +139,25 @@ impl Converter {
             }));
         }
         if let Ok(string) = object.cast::<PyString>() {
-            // SAFETY: a `str` that lives over the call.
-            return Ok(Some(Owned::Str(unsafe { text::lossy(string.as_ptr()) }.into_owned())));
+            return Ok(Some(Owned::Str(Text::of(string))));
         }
         if let Ok(float) = object.cast::<PyFloat>() {
             return Ok(Some(Owned::F64(float.value())));
         }
         if let Ok(bytes) = object.cast::<PyBytes>() {
-            return Ok(Some(Owned::Bytes(bytes.as_bytes().to_vec())));
+            return Ok(Some(binary(bytes.as_bytes())));
         }
         if let Ok(bytes) = object.cast::<PyByteArray>() {
-            return Ok(Some(Owned::Bytes(bytes.to_vec())));
+            // SAFETY: no other code runs while the slice is used.
+            return Ok(Some(binary(unsafe { bytes.as_bytes() })));
         }
         if let Ok(list) = object.cast::<PyList>() {
-            return self.list(object, &list.to_tuple());
+            // Conversion may run code that changes the list.
+            let len = list.len();
+            return self.list(object, &list.get_slice(0, MAX_VALUES + 1).to_tuple(), len);
         }
         if let Ok(tuple) = object.cast::<PyTuple>() {
-            return self.list(object, tuple);
+            return self.list(object, tuple, tuple.len());
         }
         if let Ok(dict) = object.cast::<PyDict>() {
             return self.map(object, dict);
@@ -155,13 +169,14 @@ impl Converter {
         &mut self,
         of: &Bound<'_, PyAny>,
         items: &Bound<'_, PyTuple>,
+        len: usize,
     ) -> PyResult<Option<Owned>> {
         self.inside(of, |this| {
-            let mut list = Vec::with_capacity(items.len().min(MAX_VALUES));
+            let mut list = Vec::with_capacity(len.min(MAX_VALUES));
             for item in items.iter_borrowed() {
                 if !this.has_room() {
-                    let left_out = items.len() - list.len();
-                    list.push(Owned::Str(format!("…[+{left_out} items]")));
+                    let left_out = len - list.len();
+                    list.push(Owned::Str(format!("…[+{left_out} items]").into()));
                     break;
                 }
                 list.push(this.convert(&item)?);
@@ -172,16 +187,27 @@ impl Converter {
 
     fn map(&mut self, of: &Bound<'_, PyAny>, dict: &Bound<'_, PyDict>) -> PyResult<Option<Owned>> {
         // Conversion may run code that changes the dict.
-        let pairs: Vec<_> = dict.iter().collect();
+        let len = dict.len();
+        let pairs: Vec<_> = dict.iter().take(MAX_VALUES + 1).collect();
         self.inside(of, |this| {
-            let mut map = Vec::with_capacity(pairs.len().min(MAX_VALUES));
+            let mut map: Vec<(String, Owned)> = Vec::with_capacity(pairs.len().min(MAX_VALUES));
+            let mut odd = false;
             for (key, value) in &pairs {
                 if !this.has_room() {
-                    let left_out = pairs.len() - map.len();
-                    map.push(("…".into(), Owned::Str(format!("…[+{left_out} items]"))));
+                    let left_out = len - map.len();
+                    map.push(("…".into(), Owned::Str(format!("…[+{left_out} items]").into())));
                     break;
                 }
-                map.push((printed(key)?, this.convert(value)?));
+                let (name, value) = (printed(key)?.into_name(), this.convert(value)?);
+                odd |= !is_plain(key);
+                map.push((name, value));
+            }
+            if odd {
+                // Keys that differ may have one text; the last counts, as for a dict.
+                let mut seen = HashSet::new();
+                map.reverse();
+                map.retain(|(name, _)| seen.insert(name.clone()));
+                map.reverse();
             }
             Ok(Owned::Map(map))
         })
@@ -199,16 +225,37 @@ impl Converter {
         convert: impl FnOnce(&mut Self) -> PyResult<Owned>,
     ) -> PyResult<Option<Owned>> {
         if self.around.contains(&container.as_ptr()) {
-            return Ok(Some(Owned::Str("<cycle>".into())));
+            return Ok(Some(Owned::Str("<cycle>".to_owned().into())));
         }
         if self.around.len() >= MAX_DEPTH {
-            return Ok(Some(Owned::Str("<too deep>".into())));
+            return Ok(Some(Owned::Str("<too deep>".to_owned().into())));
         }
         self.around.push(container.as_ptr());
         let converted = convert(self);
         self.around.pop();
         converted.map(Some)
     }
+}
+
+/// Bytes, of which only what can be kept is copied; cut ones say so as text does.
+fn binary(bytes: &[u8]) -> Owned {
+    /// More than the mark is long.
+    const MARK: usize = 64;
+    let limit = hub::bounds().string;
+    if bytes.len().div_ceil(3) * 4 <= limit {
+        return Owned::Bytes(bytes.to_vec());
+    }
+    let (kept, left_out) = bytes.split_at(limit.saturating_sub(MARK) / 4 * 3);
+    let mut quoted = Vec::new();
+    base64(kept, &mut quoted);
+    let quoted = String::from_utf8_lossy(&quoted);
+    Owned::Str(format!("{}…[+{} bytes]", quoted.trim_matches('"'), left_out.len()).into())
+}
+
+/// Whether a key of a dict is recorded as it is, so that no other one comes out the same.
+fn is_plain(key: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a `str` that lives over the call.
+    key.is_exact_instance_of::<PyString>() && unsafe { text::utf8(key.as_ptr()) }.is_some()
 }
 
 const UNNAMED: Key<'static> = Key::Id(Id(0));

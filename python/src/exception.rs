@@ -5,16 +5,17 @@ use coati_core::record::value::Key;
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::convert::{Owned, printed, tolerate};
 use crate::fields::Layer;
+use crate::text::Text;
 
 /// Type, message and stack trace of an exception.
 pub struct Told {
     pub kind: String,
-    pub message: String,
-    pub stacktrace: String,
+    pub message: Text,
+    pub stacktrace: Text,
 }
 
 impl Told {
@@ -27,7 +28,7 @@ impl Told {
                 Ok(text) => text,
                 Err(error) => {
                     tolerate(exception.py(), error)?;
-                    String::new()
+                    String::new().into()
                 }
             },
         })
@@ -37,7 +38,7 @@ impl Told {
     pub fn layer(self) -> Layer {
         let named = |id| Key::Id(id);
         Layer::of(&[
-            (named(reserved::EXCEPTION_TYPE), Owned::Str(self.kind)),
+            (named(reserved::EXCEPTION_TYPE), Owned::Str(self.kind.into())),
             (named(reserved::EXCEPTION_MESSAGE), Owned::Str(self.message)),
             (named(reserved::EXCEPTION_STACKTRACE), Owned::Str(self.stacktrace)),
         ])
@@ -55,17 +56,13 @@ fn kind(exception: &Bound<'_, PyBaseException>) -> PyResult<String> {
     Ok(if plain { qualname } else { format!("{module}.{qualname}") })
 }
 
-fn formatted(exception: &Bound<'_, PyBaseException>) -> PyResult<String> {
+fn formatted(exception: &Bound<'_, PyBaseException>) -> PyResult<Text> {
     let py = exception.py();
     let class = exception.get_type();
     let trace = exception.getattr("__traceback__")?;
-    let lines = py
-        .import("traceback")?
-        .call_method1("format_exception", (class, exception, trace))?
-        .try_iter()?
-        .map(|line| printed(&line?))
-        .collect::<PyResult<Vec<_>>>()?;
-    Ok(lines.concat())
+    let lines =
+        py.import("traceback")?.call_method1("format_exception", (class, exception, trace))?;
+    printed(&PyString::new(py, "").call_method1("join", (lines,))?)
 }
 
 /// The exception being handled, as `sys.exc_info()` tells it.

@@ -11,7 +11,7 @@ use coati_core::record::write::Encoder;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::convert::{Owned, convert, printed};
+use crate::convert::{Owned, convert, printed, tolerate, unprintable};
 use crate::raw::Args;
 use crate::{hub, names, text, value};
 
@@ -107,14 +107,10 @@ impl Layer {
         let Some(mapping) = mapping.filter(|mapping| !mapping.is_none()) else {
             return Ok(Vec::new());
         };
-        let items = match mapping.cast::<PyDict>() {
-            Ok(dict) => dict.items().into_any(),
-            Err(_) => mapping.call_method0("items")?,
-        };
         let mut pairs = Vec::new();
-        for item in items.try_iter()? {
-            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-            pairs.push((printed(&key)?, convert(&value)?));
+        if let Err(error) = read_mapping(mapping, &mut pairs) {
+            tolerate(mapping.py(), error)?;
+            pairs.push(("…".into(), Owned::Str(unprintable(mapping))));
         }
         Ok(pairs)
     }
@@ -195,6 +191,19 @@ impl Layer {
     }
 }
 
+/// Reads pairs as far as that goes.
+fn read_mapping(mapping: &Bound<'_, PyAny>, pairs: &mut Vec<(String, Owned)>) -> PyResult<()> {
+    let items = match mapping.cast_exact::<PyDict>() {
+        Ok(dict) => dict.items().into_any(),
+        Err(_) => mapping.call_method0("items")?,
+    };
+    for item in items.try_iter()? {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        pairs.push((printed(&key)?.into_name(), convert(&value)?));
+    }
+    Ok(())
+}
+
 /// Attributes by name: those of a mapping, then those of the call but for the keywords `except`.
 pub fn pairs(
     py: Python<'_>,
@@ -206,9 +215,9 @@ pub fn pairs(
     for (index, &value) in args.values().iter().enumerate() {
         // SAFETY: names are `str`; they and the values live over the call.
         let (name, value) =
-            unsafe { (text::lossy(args.name(index)), Bound::from_borrowed_ptr(py, value)) };
+            unsafe { (text::name(args.name(index)), Bound::from_borrowed_ptr(py, value)) };
         if !except.contains(&&*name) {
-            pairs.push((name.into_owned(), convert(&value)?));
+            pairs.push((name, convert(&value)?));
         }
     }
     // Of equal names the last counts.

@@ -47,7 +47,8 @@ impl From<Owned> for Value {
             Owned::I64(value) => value.into(),
             Owned::U64(value) => value.into(),
             Owned::F64(value) => value.into(),
-            Owned::Str(text) | Owned::Digits(text) => text.into(),
+            Owned::Str(text) => text.into_name().into(),
+            Owned::Digits(text) => text.into(),
             Owned::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
             Owned::List(values) => values.into_iter().map(Self::from).collect(),
             Owned::Map(pairs) => {

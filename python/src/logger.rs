@@ -115,10 +115,10 @@ impl Logger {
             // SAFETY: a `str` that lives over the call.
             && let Some(message) = unsafe { text::utf8(message) }
             && fields.read(args)
-            && (args.names.is_null() || !names::of(args.names).exc_info)
+            && (args.names.is_null() || !names::of(args.names).special)
         {
             let current = Current::get();
-            self.write(py, level, message, &current, Call::Simple(fields.all()), None);
+            self.write(py, level, message, &current, Call::Simple(fields.all()), None, false);
             return Ok(());
         }
         self.record_converted(py, level, args, skip, Handled::Named)
@@ -138,11 +138,13 @@ impl Logger {
         let current = Current::get();
         let call = Call::Converted(&prepared.fields);
         let exception = prepared.exception.as_ref();
-        self.write(py, level, &prepared.message, &current, call, exception);
+        let repeated = !args.names.is_null() && names::of(args.names).repeated;
+        self.write(py, level, &prepared.message, &current, call, exception, repeated);
         Ok(())
     }
 
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn write(
         &self,
         py: Python<'_>,
@@ -151,6 +153,7 @@ impl Logger {
         current: &Current,
         call: Call<'_>,
         exception: Option<&Layer>,
+        repeated: bool,
     ) {
         let node = current.node();
         let layers = Layers {
@@ -164,7 +167,7 @@ impl Logger {
         let head = LogHead {
             level,
             logger: self.id,
-            flags: if layers.is_layered() { flags::LAYERED } else { 0 },
+            flags: if repeated || layers.is_layered() { flags::LAYERED } else { 0 },
             span: node.and_then(|node| node.ids()),
             call_site,
             message: message.as_bytes(),
@@ -190,7 +193,7 @@ enum Handled {
 
 /// The arguments of a call, converted.
 pub struct Prepared {
-    pub message: String,
+    pub message: text::Text,
     pub fields: Layer,
     pub exception: Option<Layer>,
 }
@@ -353,7 +356,7 @@ static LOGGERS: gil::Guarded<Option<Py<PyDict>>> = gil::Guarded::new(None);
 
 /// The logger called `name`, the same one each time.
 #[pyfunction]
-#[pyo3(signature = (name="", /))]
-pub fn get_logger<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    crate::registry::named(py, &LOGGERS, name, || raw::new(Logger::new(name, None)))
+#[pyo3(signature = (name=text::Name::default(), /), text_signature = "(name='', /)")]
+pub fn get_logger<'py>(py: Python<'py>, name: text::Name<'_>) -> PyResult<Bound<'py, PyAny>> {
+    crate::registry::named(py, &LOGGERS, &name, || raw::new(Logger::new(&name, None)))
 }

@@ -3,6 +3,9 @@
 //! A call site passes the same constant tuple each time. The cache holds a strong reference, so an
 //! address it knows cannot have been given to another tuple.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use coati_core::record::value::Key;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -16,8 +19,10 @@ pub struct Names {
     keys: Box<[Key<'static>]>,
     /// Texts of keys that the table of names has no room for.
     _texts: Vec<Box<str>>,
-    /// `exc_info` is among them.
-    pub exc_info: bool,
+    /// Two of them came out the same: lone surrogates are all replaced by one character.
+    pub repeated: bool,
+    /// `exc_info` is among them, or some are repeated.
+    pub special: bool,
     /// A parameter of `Tracer.span` is among them.
     pub span_parameter: bool,
 }
@@ -29,8 +34,12 @@ unsafe impl Send for Names {}
 pub const SPAN_PARAMETERS: [&str; 5] = ["parent", "kind", "links", "start_time", "attributes"];
 
 const SLOTS: usize = 512;
+/// Longer tuples come from dicts and are hardly ever met again: they all have one slot, so that the
+/// cache keeps few names alive.
+const LONG: usize = SLOTS;
+const LONGEST: isize = 64;
 
-static CACHE: Guarded<[Option<Box<Names>>; SLOTS]> = Guarded::new([const { None }; SLOTS]);
+static CACHE: Guarded<[Option<Box<Names>>; SLOTS + 1]> = Guarded::new([const { None }; SLOTS + 1]);
 
 impl Names {
     /// The keys, one for each name. Valid until other Python code runs.
@@ -41,13 +50,14 @@ impl Names {
 
     fn read(tuple: *mut PyObject) -> Self {
         let mut texts = Vec::new();
-        let (mut exc_info, mut span_parameter) = (false, false);
+        let (mut exc_info, mut span_parameter, mut replaced) = (false, false, false);
         // SAFETY: a tuple of `str`, as the convention says.
         let count = unsafe { ffi::PyTuple_GET_SIZE(tuple) };
-        let keys = (0..count)
+        let keys: Box<[_]> = (0..count)
             .map(|index| {
                 // SAFETY: inside the tuple.
                 let name = unsafe { text::lossy(ffi::PyTuple_GET_ITEM(tuple, index)) };
+                replaced |= matches!(name, Cow::Owned(_));
                 exc_info |= name == "exc_info";
                 span_parameter |= SPAN_PARAMETERS.contains(&&*name);
                 key(&name, &mut texts)
@@ -55,7 +65,10 @@ impl Names {
             .collect();
         // SAFETY: a live object.
         unsafe { ffi::Py_INCREF(tuple) };
-        Self { tuple, keys, _texts: texts, exc_info, span_parameter }
+        let mut seen = HashSet::new();
+        let repeated = replaced && !keys.iter().all(|key| seen.insert(*key));
+        let special = exc_info || repeated;
+        Self { tuple, keys, _texts: texts, repeated, special, span_parameter }
     }
 }
 
@@ -96,6 +109,8 @@ fn slot(tuple: *mut PyObject) -> usize {
 #[inline(never)]
 fn remember<'a>(tuple: *mut PyObject, slot: usize) -> &'a Names {
     let fresh = Box::new(Names::read(tuple));
+    // SAFETY: a tuple, as the convention says.
+    let slot = if unsafe { ffi::PyTuple_GET_SIZE(tuple) } > LONGEST { LONG } else { slot };
     let fresh_at = std::ptr::from_ref::<Names>(&*fresh);
     let before = match CACHE.borrow() {
         Some(mut cache) => cache[slot].replace(fresh),

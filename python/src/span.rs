@@ -18,6 +18,7 @@ use crate::exception::Told;
 use crate::gil::Guarded;
 use crate::hub::hub;
 use crate::raw::{self, Class, Raw};
+use crate::text::beginning;
 
 pub use events::{add_event, record};
 pub use methods::{link, set_all, timestamp};
@@ -149,7 +150,7 @@ impl Span {
         let told = Told::of(exception)?;
         let description = match told.message.is_empty() {
             true => told.kind.clone(),
-            false => format!("{}: {}", told.kind, told.message),
+            false => format!("{}: {}", told.kind, beginning(&told.message)),
         };
         self.with_core(|core| core.set_status(Status::Error, &description));
         record(self, told, &[]);

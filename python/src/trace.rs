@@ -72,7 +72,7 @@ pub unsafe extern "C" fn trace(
             Some(given) => match given.cast::<PyString>() {
                 Ok(name) => {
                     // SAFETY: a `str` that lives over the call.
-                    let name = unsafe { text::lossy(name.as_ptr()) }.into_owned();
+                    let name = unsafe { text::name(name.as_ptr()) };
                     Ok(raw::new(Decorator(plan(Some(name)))))
                 }
                 Err(_) => Ok(decorate(&given, &plan(None))?.into_ptr()),

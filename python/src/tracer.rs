@@ -237,9 +237,9 @@ static TRACERS: Guarded<Option<Py<PyDict>>> = Guarded::new(None);
 
 /// The tracer called `name`, the same one each time.
 #[pyfunction]
-#[pyo3(signature = (name="", /))]
-pub fn get_tracer<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    crate::registry::named(py, &TRACERS, name, || raw::new(Tracer::new(name)))
+#[pyo3(signature = (name=text::Name::default(), /), text_signature = "(name='', /)")]
+pub fn get_tracer<'py>(py: Python<'py>, name: text::Name<'_>) -> PyResult<Bound<'py, PyAny>> {
+    crate::registry::named(py, &TRACERS, &name, || raw::new(Tracer::new(&name)))
 }
 
 /// The current span; outside any, one that records nothing.

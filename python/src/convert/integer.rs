@@ -17,7 +17,7 @@ pub fn decimal(int: &Bound<'_, PyInt>) -> PyResult<Owned> {
     // By the class: a subclass may have put something else in place of these methods.
     let bits: usize = class.call_method1("bit_length", (int,))?.extract()?;
     if bits > MAX_BITS {
-        return Ok(Owned::Str(format!("<int of {bits} bits>")));
+        return Ok(Owned::Str(format!("<int of {bits} bits>").into()));
     }
     let negative: bool = int.lt(0)?;
     let magnitude = class.call_method1("__abs__", (int,))?;

@@ -58,7 +58,7 @@ pub fn of_library<'py>(
         return rfc3339(py, object).map(|text| Some(Known::Text(text)));
     }
     if UUID.holds(object)? || PATH.holds(object)? {
-        return super::printed(object).map(|text| Some(Known::Text(text)));
+        return super::printed(object).map(|text| Some(Known::Text(text.into_name())));
     }
     Ok(None)
 }

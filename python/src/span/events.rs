@@ -32,11 +32,11 @@ impl Told {
         let Self { kind, message, stacktrace } = self;
         let mut layer = Layer::default();
         for (key, value) in [
-            ("exception.type", kind),
-            ("exception.message", message),
-            ("exception.stacktrace", stacktrace),
+            ("exception.type", &*kind),
+            ("exception.message", &*message),
+            ("exception.stacktrace", &*stacktrace),
         ] {
-            layer.push(|encoder| encoder.field((Key::new(key), Value::Str(&value))));
+            layer.push(|encoder| encoder.field((Key::new(key), Value::Str(value))));
         }
         layer
     }

@@ -111,7 +111,7 @@ unsafe extern "C" fn set_attribute(
             None => {
                 // SAFETY: a live argument.
                 let value = unsafe { Bound::from_borrowed_ptr(py, args.positional(1)) };
-                set_all(span, &[(convert_text(&name)?, convert(&value)?)]);
+                set_all(span, &[(convert_text(&name)?.into_name(), convert(&value)?)]);
             }
         }
         Ok(raw::none())
@@ -244,7 +244,7 @@ unsafe extern "C" fn set_status(
         })?;
         let description = match args.find(py, 1, "description").filter(|text| !text.is_none()) {
             Some(description) => convert_text(&description)?,
-            None => String::new(),
+            None => String::new().into(),
         };
         // SAFETY: a method of this class.
         unsafe { of(this) }.with_core(|core| core.set_status(status, &description));
