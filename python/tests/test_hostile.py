@@ -288,7 +288,6 @@ def test_memory_that_cannot_be_had(program: Any) -> None:
         assert coati.flush(60)
         assert coati.ledger()["logs"]["delivered"] == 14
         """,
-        timeout=300,
     )
     messages = program.messages()
     assert (messages[0], messages[-1], len(messages)) == ("first", "last", 14)
