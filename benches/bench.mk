@@ -55,3 +55,22 @@ bench-cpp: ## spdlog beside them (Debian's libspdlog-dev)
 bench-python: install-python ## The Python rows
 	mkdir -p $(BENCH_OUT)
 	$(BIN)/python $(BENCH_PYTHON) > $(BENCH_OUT)/python.jsonl
+
+.PHONY: instruction-programs
+instruction-programs: libraries
+	cargo build --release -p coati-benches --bin instructions
+	mkdir -p $(BENCH_OUT)
+	ln -sf libcoati.so "$(BUILT)/$(COATI_SO)"
+	$(BENCH_CC) ffi/benches/instructions.c -o $(BENCH_OUT)/c-instructions "$(BUILT)/libcoati.so" \
+		-Wl,-rpath,"$(abspath $(BUILT))"
+
+COUNT_INSTRUCTIONS = $(PYTHON) benches/instructions.py $(BENCH_BIN)/instructions \
+	$(BENCH_OUT)/c-instructions
+
+.PHONY: instructions
+instructions: instruction-programs ## Instructions of the hottest operations; 5 % more than kept fails
+	$(COUNT_INSTRUCTIONS)
+
+.PHONY: instructions-update
+instructions-update: instruction-programs ## Keep the instructions of now
+	$(COUNT_INSTRUCTIONS) --update
