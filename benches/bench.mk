@@ -3,7 +3,7 @@
 
 BENCH_OUT    ?= $(COATI_TARGET)/bench
 BENCH_ROUNDS ?= 101
-BENCH_PYTHON ?= python/benches/rows.py
+BENCH_PYTHON_ROUNDS ?= 30
 BENCH_BIN    := $(COATI_TARGET)/release
 
 .PHONY: bench
@@ -51,10 +51,19 @@ bench-cpp: ## spdlog beside them (Debian's libspdlog-dev)
 		$$(pkg-config --cflags --libs spdlog)
 	$(call with-file,$(BENCH_OUT)/spdlog,$(BENCH_ROUNDS) > $(BENCH_OUT)/cpp.jsonl)
 
+# Peers stay out of the environment in which the package is tested.
+BENCH_VENV := $(BENCH_OUT)/venv
+
 .PHONY: bench-python
-bench-python: install-python ## The Python rows
-	mkdir -p $(BENCH_OUT)
-	$(BIN)/python $(BENCH_PYTHON) > $(BENCH_OUT)/python.jsonl
+bench-python: ## The Python rows
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --upgrade pip
+	$(BENCH_VENV)/bin/pip install --quiet ./python
+	while read -r peer; do \
+		$(BENCH_VENV)/bin/pip install --quiet --upgrade "$$peer" || echo "$$peer does not install"; \
+	done < python/requirements-bench.txt
+	$(BENCH_VENV)/bin/python python/benches/compare.py --rounds $(BENCH_PYTHON_ROUNDS) \
+		--out $(BENCH_OUT)/python.jsonl
 
 .PHONY: instruction-programs
 instruction-programs: libraries

@@ -98,6 +98,9 @@ def read(paths: list[str]) -> tuple[dict[str, list[Figure]], list[dict[str, Any]
             if not line.startswith("{"):
                 continue
             entry = json.loads(line)
+            if "missing" in entry:
+                print(f"not measured: {entry['missing']}: {entry['note']}", file=sys.stderr)
+                continue
             if "latency" in entry:
                 latencies.append(entry)
                 continue
