@@ -11,10 +11,11 @@ use crate::types::coati_str;
 /// As for [`coati_str::bytes`].
 pub(crate) unsafe fn kept<'a>(text: coati_str) -> Result<Cow<'a, str>, Failure> {
     // SAFETY: the caller's promise.
-    unsafe { text.bytes() }.map(String::from_utf8_lossy)
+    let bytes = unsafe { text.bytes() }?;
+    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(REPLACED)]))
 }
 
-/// More of a text that is not UTF-8 is neither looked at nor counted.
+/// More of a text that is kept, or that is not UTF-8, is neither looked at nor counted.
 const REPLACED: usize = 1 << 20;
 
 /// Whether `text` may be recorded as it is when it is cut at `limit` bytes: the part that can be

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::Hub;
-use crate::metrics::{self, Descriptor, Label, MetricError, OwnedLabel, Series, Shard};
+use crate::metrics::{self, Descriptor, Label, LabelValue, MetricError, OwnedLabel, Series, Shard};
 use crate::per_pipeline::PerPipeline;
 use crate::thread::Recorder;
 
@@ -83,10 +83,21 @@ impl Instrument {
     pub fn bind(&self, labels: &[Label<'_>]) -> Bound {
         let labels = labels
             .iter()
-            .map(|&(key, value)| OwnedLabel { key: key.into(), value: value.keep() })
+            .map(|&(key, value)| {
+                let value = match value {
+                    LabelValue::Str(text) => LabelValue::Str(beginning(text)),
+                    other => other,
+                };
+                OwnedLabel { key: beginning(key).into(), value: value.keep() }
+            })
             .collect();
         Bound { instrument: self.clone(), labels, resolved: PerPipeline::new() }
     }
+}
+
+/// A handle keeps no more of a label's text; the store keeps much less.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(1 << 20)]
 }
 
 /// A series by description, found by one load after its first use in a pipeline.

@@ -212,7 +212,9 @@ impl Logger {
     }
 }
 
-/// The id of a logger's or tracer's name; names beyond the table's room share one id.
+/// The id of a logger's or tracer's name, of which only the beginning counts where it is long; names
+/// beyond the table's room share one id.
 pub fn name_id(name: &str) -> Id {
+    let name = &name[..name.floor_char_boundary(intern::MAX_LEN)];
     intern::intern(name).or_else(|| intern::intern("(other)")).unwrap_or(Id(0))
 }

@@ -127,7 +127,7 @@ run() { # what, command…
   rm -rf "$out" && mkdir "$out"
   "${@:2}" "$out" || fail "$1 failed"
 }
-for name in api threads lifetimes; do
+for name in api threads lifetimes huge; do
   c_test $name "${shared[@]}"
   run "$name" "$work/$name"
 done
