@@ -38,6 +38,21 @@ def test_doctor(program: Any) -> None:
     assert "loud" in line
 
 
+def test_doctor_names_a_file_that_cannot_be_written(program: Any) -> None:
+    path = program.folder / "taken"
+    path.mkdir()
+    for name, told in (
+        ("taken", "failing: a directory is there"),
+        ("program.py/out.jsonl", "program.py is not a directory"),
+        ("new/out.jsonl", "new/out.jsonl: ok"),
+    ):
+        (program.folder / "program.py").touch()
+        (program.folder / "coati.toml").write_text(f'[[sinks]]\ntype = "file"\npath = "{name}"\n')
+        program.call([*COATI, "doctor"], COATI_CONFIG_FILE="coati.toml")
+        assert told in program.stdout
+    assert not (program.folder / "new").exists()
+
+
 @pytest.mark.parametrize("dashes", [["--"], []])
 def test_run(program: Any, dashes: list[str]) -> None:
     (program.folder / "helper.py").write_text("ANSWER = 42\n")

@@ -97,6 +97,25 @@ def _summarize() -> None:
     print(f"coati: {'; '.join(parts)}", file=sys.stderr)
 
 
+def _obstacle(path: str) -> str | None:
+    """What would keep a file from being written; nothing is created to find out."""
+    if path.startswith(("console ", "memory")):
+        return None
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        return "failing: a directory is there"
+    if os.path.exists(path):
+        return None if os.access(path, os.W_OK) else "failing: the file cannot be written to"
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        return f"failing: {above} is not a directory"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"failing: {above} cannot be written to"
+    return None
+
+
 def _doctor() -> int:
     import coati  # noqa: PLC0415
     from coati import _native  # noqa: PLC0415
@@ -112,12 +131,15 @@ def _doctor() -> int:
         print(f"  {key} = {json.dumps(value)}  ({source})")
     print("\nsinks")
     for sink in health["sinks"]:
-        print(f"  {sink['name']}: {'ok' if sink['ok'] else 'failing'}")
+        state = "ok" if sink["ok"] else "failing"
+        obstacle = _obstacle(sink["name"].removeprefix("file ")) if state == "ok" else None
+        print(f"  {sink['name']}: {obstacle or state}")
     address = coati.init().prometheus_address
     print(f"  metrics: {f'http://{address}/metrics' if address else 'no endpoint'}")
     print(f"\nhealth: {'ok' if health['ok'] else 'not ok'}")
     for problem in health["problems"]:
-        print(f"  {problem['component']}: {problem['reason']} (since {problem['since']})")
+        print(f"  {problem['component']}: {problem['reason']} (since {problem['since']}, ", end="")
+        print(f"{problem['lost']} records lost)")
     print("\nledger")
     for signal, books in coati.ledger().items():
         print(f"  {signal}: {json.dumps(books)}")
