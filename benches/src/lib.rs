@@ -11,8 +11,6 @@ pub mod machine;
 pub mod measure;
 pub mod ours;
 pub mod output;
-#[cfg(feature = "peers")]
-pub mod peers;
 pub mod pipes;
 pub mod workload;
 
@@ -20,7 +18,5 @@ pub mod workload;
 pub fn all(folder: &std::path::Path) -> Vec<candidate::Candidate> {
     let mut all = ours::all(folder);
     all.extend(floor::all());
-    #[cfg(feature = "peers")]
-    all.extend(peers::all(folder));
     all
 }

@@ -205,6 +205,9 @@ def test_a_hostile_name_anywhere(engine: Any, name: str) -> None:
     for record in engine.records():
         (spans if "span" in record else lines).append(record)
     shown = name.replace("\ud800", "\ufffd")
+    logger_name = shown.encode()[:256].decode(errors="ignore")
+    assert [line["logger"] for line in lines] == [logger_name, logger_name, "hostile"]
+    assert spans[0]["tracer"] == logger_name
     assert [line["message"][:300] for line in lines] == [shown[:300], "bound", "context"]
     key = shown if len(shown) <= LIMIT else shown[:LIMIT]
     assert [line[key] for line in lines] == [1, 2, 3]

@@ -1,8 +1,6 @@
 //! Whole ways from a log call to the lines of a file.
 
 mod ours;
-#[cfg(feature = "peers")]
-mod tracing;
 
 use std::path::Path;
 use std::time::Instant;
@@ -26,11 +24,7 @@ pub trait Pipe {
 
 /// All of them.
 pub fn all() -> Vec<Box<dyn Pipe>> {
-    vec![
-        Box::new(ours::Coati::default()),
-        #[cfg(feature = "peers")]
-        Box::new(tracing::NonBlocking::default()),
-    ]
+    vec![Box::new(ours::Coati::default())]
 }
 
 /// What a run took.

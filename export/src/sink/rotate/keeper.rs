@@ -181,20 +181,24 @@ fn claim(unfinished: &Path) -> io::Result<Option<File>> {
 
 /// Replaces the file by its compressed form, which has the same mode and modification time.
 fn compress(path: &Path) -> io::Result<()> {
+    match try_compress(path) {
+        // Another process has compressed or deleted it, or somebody the whole directory.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn try_compress(path: &Path) -> io::Result<()> {
     let unfinished = with(path, UNFINISHED);
     let Some(target) = claim(&unfinished)? else { return Ok(()) };
     let result = compress_into(path, target).and_then(|()| {
         fs::rename(&unfinished, with(path, GZIP))?;
         fs::remove_file(path)
     });
-    match result {
-        Err(error) => {
-            let _ = fs::remove_file(&unfinished);
-            // Another process has compressed or deleted it.
-            if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-        }
-        done => done,
+    if result.is_err() {
+        let _ = fs::remove_file(&unfinished);
     }
+    result
 }
 
 fn compress_into(path: &Path, target: File) -> io::Result<()> {
