@@ -36,6 +36,7 @@ test: lint test-rust test-loom test-c test-python ## Check everything
 lint: ## Formatting and lints of Rust
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p coati-benches --features peers --all-targets -- -D warnings
 
 .PHONY: test-rust
 test-rust: ## Unit, property and integration tests of the Rust crates

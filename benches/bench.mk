@@ -3,35 +3,83 @@
 
 BENCH_OUT    ?= $(COATI_TARGET)/bench
 BENCH_ROUNDS ?= 101
-BENCH_PYTHON ?= python/benches/rows.py
+BENCH_PYTHON_ROUNDS ?= 30
 BENCH_BIN    := $(COATI_TARGET)/release
 
 .PHONY: bench
-bench: bench-rust bench-c bench-python bench-report ## Every row of the budget table beside its peers; writes benches/RESULTS.md
+bench: bench-rust bench-c bench-cpp bench-python bench-report ## Every row of the budget table beside its peers; writes benches/RESULTS.md
 
 .PHONY: bench-report
 bench-report: ## Put the last figures beside the budgets again
 	$(PYTHON) benches/report.py --out benches/RESULTS.md $(BENCH_OUT)/*.jsonl
 
 .PHONY: bench-rust
-bench-rust: ## The Rust rows
-	cargo build --release -p coati-benches
+bench-rust: ## The Rust rows, with peers, and latencies
+	cargo build --release -p coati-benches --features peers --bin rows --bin throughput
+	cargo build --release -p coati-benches --bin latency
 	mkdir -p $(BENCH_OUT)
 	$(BENCH_BIN)/rows $(BENCH_ROUNDS) > $(BENCH_OUT)/rust.jsonl
 	$(BENCH_BIN)/throughput > $(BENCH_OUT)/throughput.jsonl
+	$(BENCH_BIN)/latency > $(BENCH_OUT)/latency.jsonl
 
-BENCH_CC := gcc -std=c11 -O2 -Wall -Wextra -Werror -Iinclude
+.PHONY: bench-criterion
+bench-criterion: ## The Rust rows under criterion; ARGS=rust_log for one
+	cargo bench -p coati-benches --features peers --bench rows -- $(ARGS)
+
+BENCH_CC := gcc -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude
+# A file of the disk to write to, removed afterwards: $(call with-file,command,output)
+with-file = file=$$(mktemp) && $(1) $$file $(2); status=$$?; rm -f $$file; exit $$status
 
 .PHONY: bench-c
-bench-c: libraries ## The C rows
+bench-c: libraries ## The C rows and latencies
 	mkdir -p $(BENCH_OUT)
 	ln -sf libcoati.so "$(BUILT)/$(COATI_SO)"
-	$(BENCH_CC) ffi/benches/rows.c -o $(BENCH_OUT)/c-rows "$(BUILT)/libcoati.so" \
-		-Wl,-rpath,"$(abspath $(BUILT))"
-	file=$$(mktemp) && $(BENCH_OUT)/c-rows $$file $(BENCH_ROUNDS) > $(BENCH_OUT)/c.jsonl; \
-		status=$$?; rm -f $$file; exit $$status
+	for program in rows latency; do \
+		$(BENCH_CC) ffi/benches/$$program.c -o $(BENCH_OUT)/c-$$program "$(BUILT)/libcoati.so" \
+			-lpthread -Wl,-rpath,"$(abspath $(BUILT))" || exit 1; \
+	done
+	$(call with-file,$(BENCH_OUT)/c-rows,$(BENCH_ROUNDS) > $(BENCH_OUT)/c.jsonl)
+	$(call with-file,$(BENCH_OUT)/c-latency,> $(BENCH_OUT)/c-latency.jsonl)
+
+.PHONY: bench-cpp
+bench-cpp: ## spdlog beside them (Debian's libspdlog-dev)
+	mkdir -p $(BENCH_OUT)
+	pkg-config --exists spdlog || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+		apt-get install -qy --no-install-recommends libspdlog-dev; } || \
+		{ echo "install libspdlog-dev" >&2; exit 1; }
+	g++ -std=c++17 -O2 -Wall -Wextra -Werror benches/cpp/spdlog.cpp -o $(BENCH_OUT)/spdlog \
+		$$(pkg-config --cflags --libs spdlog)
+	$(call with-file,$(BENCH_OUT)/spdlog,$(BENCH_ROUNDS) > $(BENCH_OUT)/cpp.jsonl)
+
+# Peers stay out of the environment in which the package is tested.
+BENCH_VENV := $(BENCH_OUT)/venv
 
 .PHONY: bench-python
-bench-python: install-python ## The Python rows
+bench-python: ## The Python rows
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --upgrade pip
+	$(BENCH_VENV)/bin/pip install --quiet ./python
+	while read -r peer; do \
+		$(BENCH_VENV)/bin/pip install --quiet --upgrade "$$peer" || echo "$$peer does not install"; \
+	done < python/requirements-bench.txt
+	$(BENCH_VENV)/bin/python python/benches/compare.py --rounds $(BENCH_PYTHON_ROUNDS) \
+		--out $(BENCH_OUT)/python.jsonl
+
+.PHONY: instruction-programs
+instruction-programs: libraries
+	cargo build --release -p coati-benches --bin instructions
 	mkdir -p $(BENCH_OUT)
-	$(BIN)/python $(BENCH_PYTHON) > $(BENCH_OUT)/python.jsonl
+	ln -sf libcoati.so "$(BUILT)/$(COATI_SO)"
+	$(BENCH_CC) ffi/benches/instructions.c -o $(BENCH_OUT)/c-instructions "$(BUILT)/libcoati.so" \
+		-Wl,-rpath,"$(abspath $(BUILT))"
+
+COUNT_INSTRUCTIONS = $(PYTHON) benches/instructions.py $(BENCH_BIN)/instructions \
+	$(BENCH_OUT)/c-instructions
+
+.PHONY: instructions
+instructions: instruction-programs ## Instructions of the hottest operations; 5 % more than kept fails
+	$(COUNT_INSTRUCTIONS)
+
+.PHONY: instructions-update
+instructions-update: instruction-programs ## Keep the instructions of now
+	$(COUNT_INSTRUCTIONS) --update

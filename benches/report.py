@@ -3,7 +3,9 @@
 ``report.py [--out RESULTS.md] FILE...`` reads one JSON object a line from each file: rows
 (``row``, ``name``, ``kind``: ours, floor or peer, ``unit``, ``min``: the best round, ``median``,
 ``rounds``, and where it applies ``drops`` and ``note``) and latencies (``latency``: what was
-called, ``producers``, ``calls``, ``timer_ns``, ``p50``, ``p99``, ``p999``, ``max``). It prints the
+called, ``producers``, ``calls``, ``timer_ns``, ``step_ns``,
+``p50``, ``p99``, ``p999``,
+``max``, ``drain_busy``). It prints the
 table of budgets and, with ``--out``, writes the whole page. Needs Python 3.11.
 """
 
@@ -96,6 +98,9 @@ def read(paths: list[str]) -> tuple[dict[str, list[Figure]], list[dict[str, Any]
             if not line.startswith("{"):
                 continue
             entry = json.loads(line)
+            if "missing" in entry:
+                print(f"not measured: {entry['missing']}: {entry['note']}", file=sys.stderr)
+                continue
             if "latency" in entry:
                 latencies.append(entry)
                 continue
@@ -200,16 +205,28 @@ def everybody(rows: dict[str, list[Figure]], budgets: list[Budget]) -> Iterator[
 
 def latency(latencies: list[dict[str, Any]]) -> Iterator[list[str]]:
     """Percentiles of single calls."""
-    yield ["called from", "producers", "calls", "timer", "p50", "p99", "p99.9", "max", "p99.9 : p50"]
+    yield [
+        "called from",
+        "producers",
+        "calls",
+        "timer, its step",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "p99.9 : p50",
+        "drain at work",
+    ]
     for entry in latencies:
         tail = entry["p999"] / max(entry["p50"], 0.1)
         yield [
             entry["latency"],
             str(entry["producers"]),
             f"{entry['calls']:,}",
-            f"{number(entry['timer_ns'])} ns",
+            f"{number(entry['timer_ns'])}, {number(entry['step_ns'])} ns",
             *(f"{number(entry[key])} ns" for key in ("p50", "p99", "p999", "max")),
             f"{tail:.1f} × ({'met' if tail <= 10 else '**not met**'})",
+            f"{entry['drain_busy']:.0%}",
         ]
 
 
@@ -260,8 +277,10 @@ record. "met" goes by the median.
 
 {missing}## Single calls
 
-A time-stamp counter reading around each call, less the timer's own median, while the drain writes
-into a file. The budget is a p99.9 of at most ten times the p50.
+The processor's time-stamp counter read around each call, with fences, less the median of two
+readings with nothing between them ("timer"). Where the counter moves in steps larger than a
+nanosecond ("step"), no figure is finer. The drain writes into a file meanwhile, that share of the
+time on a processor. The budget is a p99.9 of at most ten times the p50.
 
 {latency}
 

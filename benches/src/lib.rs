@@ -11,6 +11,8 @@ pub mod machine;
 pub mod measure;
 pub mod ours;
 pub mod output;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod pipes;
 pub mod workload;
 
@@ -18,5 +20,7 @@ pub mod workload;
 pub fn all(folder: &std::path::Path) -> Vec<candidate::Candidate> {
     let mut all = ours::all(folder);
     all.extend(floor::all());
+    #[cfg(feature = "peers")]
+    all.extend(peers::all(folder));
     all
 }

@@ -30,3 +30,8 @@ pub fn values() -> &'static [f64; 1024] {
 pub fn value(values: &[f64; 1024], i: usize) -> f64 {
     values[i & 1023]
 }
+
+/// Bounds of peers' histograms: the powers of two that our text shows of milliseconds.
+pub fn bounds() -> Vec<f64> {
+    (-3..=20).map(|power| 2f64.powi(power)).collect()
+}

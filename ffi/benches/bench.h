@@ -3,7 +3,6 @@
 #ifndef COATI_BENCH_H
 #define COATI_BENCH_H
 
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,11 +62,6 @@ static coati_ledger ledger(uint32_t signal) {
     coati_ledger books = {0, 0, 0, 0};
     coati_get_ledger(engine, signal, &books);
     return books;
-}
-
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Starts the engine with one JSON file as its sink, and makes a handle of each kind. */

@@ -47,8 +47,8 @@ static int still_at_work(void) {
 
 static char record[96];
 
-#define LOOP(name, calls, call) \
-    static void name(void) {     \
+#define LOOP(name, calls, call)               \
+    static void name(void) {                  \
         for (int i = 0; i < calls; i++) call; \
     }
 LOOP(logs, LOGS, log_3_fields(i))
@@ -79,6 +79,11 @@ static struct row {
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
 
 static double measure(struct row *row) {
     for (int tries = 0; tries < 100; tries++) {

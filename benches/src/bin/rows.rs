@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder for files");
     let mut candidates = all(folder.path());
     let mut measured = interleaved(&mut candidates, rounds);
-    measured.extend(two_threads(&mut candidates, rounds.min(21)));
+    measured.extend(two_threads(&mut candidates, rounds));
     let mut whole = true;
     for figures in &measured {
         output::print(figures);

@@ -16,7 +16,7 @@ const ROWS: [(usize, &str, &str); 2] =
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
     let rounds = arguments.next().unwrap_or(5);
-    let records = arguments.next().unwrap_or(2_000_000);
+    let records = arguments.next().unwrap_or(1_000_000);
     let folder = tempfile::tempdir().expect("a folder for files");
     let mut runs: BTreeMap<(usize, usize), Vec<Run>> = BTreeMap::new();
     let mut pipes = pipes::all();

@@ -12,7 +12,7 @@ use coati_core::hub::Hub;
 use coati_core::key;
 use coati_core::log::Logger;
 use coati_core::record::Level;
-use coati_core::span::{Start, Tracer};
+use coati_core::span::{Span, Start, Tracer};
 use coati_export::config::Sources;
 use coati_export::{Config, Engine, Options};
 use serde_json::Value;
@@ -55,10 +55,16 @@ pub fn log(logger: &Logger, i: usize) {
 /// The span that is measured everywhere.
 #[inline(always)]
 pub fn span(tracer: &Tracer, start: Start, i: usize) {
+    started(tracer, start, i).end(tracer.hub(), None);
+}
+
+/// The same, not ended yet.
+#[inline(always)]
+pub fn started(tracer: &Tracer, start: Start, i: usize) -> Span {
     let mut span = tracer.start("plan", start);
     span.set_attribute((key!("agent"), "a1".into()));
     span.set_attribute((key!("steps"), i.into()));
     span.set_attribute((key!("model"), MODEL.into()));
     span.set_attribute((key!("cost"), COST.into()));
-    span.end(tracer.hub(), None);
+    span
 }

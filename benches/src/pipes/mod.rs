@@ -1,6 +1,8 @@
 //! Whole ways from a log call to the lines of a file.
 
 mod ours;
+#[cfg(feature = "peers")]
+mod tracing;
 
 use std::path::Path;
 use std::time::Instant;
@@ -24,7 +26,11 @@ pub trait Pipe {
 
 /// All of them.
 pub fn all() -> Vec<Box<dyn Pipe>> {
-    vec![Box::new(ours::Coati::default())]
+    vec![
+        Box::new(ours::Coati::default()),
+        #[cfg(feature = "peers")]
+        Box::new(tracing::NonBlocking::default()),
+    ]
 }
 
 /// What a run took.
