@@ -45,6 +45,8 @@ pub const MAX_LEN: usize = 256;
 const LEVELS: [usize; 4] = [1 << 10, 1 << 12, 1 << 14, 1 << 16];
 const SLOTS: usize = LEVELS[0] + LEVELS[1] + LEVELS[2] + LEVELS[3];
 const PROBES: usize = 8;
+/// Every id is below this.
+pub const IDS: usize = FIRST_ID as usize + SLOTS;
 
 struct Entry {
     text: Box<str>,

@@ -10,6 +10,8 @@
 
 mod names;
 
+use crate::encode::line::{Chunks, Line};
+use crate::encode::number::{finite, signed, unsigned};
 use coati_core::metrics::{
     Descriptor, HistogramBuckets, HistogramSnapshot, Kind, LabelValue, MetricSnapshot, Number,
     OwnedLabel, OwnedValue, SeriesSnapshot, Value,
@@ -67,24 +69,14 @@ fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-fn float(value: f64, out: &mut Vec<u8>) {
+#[inline(always)]
+fn float(value: f64, line: &mut Line<'_>) {
     if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        finite(value, line);
     } else if value.is_nan() {
-        out.extend_from_slice(b"NaN");
+        line.put(b"NaN");
     } else {
-        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-    }
-}
-
-fn int(value: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-fn number(value: Number, out: &mut Vec<u8>) {
-    match value {
-        Number::Int(value) => int(value, out),
-        Number::Float(value) => float(value, out),
+        line.put(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
 }
 
@@ -94,11 +86,11 @@ struct Family<'a> {
     kind: Kind,
     /// The label names met so far, each as `name="`; series share keys, so that the address mostly
     /// tells them.
-    keys: Vec<(Arc<str>, String)>,
+    keys: Vec<(Arc<str>, Chunks)>,
     /// Whether two keys are one name.
     clash: bool,
     /// `le="…"} ` of every bucket but the last.
-    ends: Vec<Vec<u8>>,
+    ends: Vec<Chunks>,
     exponents: std::ops::RangeInclusive<i32>,
 }
 
@@ -106,10 +98,13 @@ impl<'a> Family<'a> {
     fn new(name: &'a str, descriptor: &Descriptor) -> Self {
         let exponents = descriptor.ladder();
         let end = |bound: f64| {
-            let mut text = b"le=\"".to_vec();
-            float(bound, &mut text);
-            text.extend_from_slice(b"\"} ");
-            text
+            let mut text = Vec::new();
+            let mut line = Line::new(&mut text);
+            line.put(b"le=\"");
+            float(bound, &mut line);
+            line.put(b"\"} ");
+            line.finish();
+            Chunks::from(&*text)
         };
         let ends = match (descriptor.kind, descriptor.bounds()) {
             (Kind::Histogram, Some(bounds)) => bounds.iter().map(|bound| end(*bound)).collect(),
@@ -124,18 +119,26 @@ impl<'a> Family<'a> {
     fn encode(&mut self, all: &[SeriesSnapshot], out: &mut Vec<u8>) {
         let mut labels = Vec::new();
         if !self.may_coincide(all) {
+            let mut line = Line::new(out);
             for series in all {
-                labels.clear();
-                self.labels(&series.labels, &mut labels);
-                self.lines(&labels, &series.value, out);
+                match &series.value {
+                    Value::Number(value) => {
+                        line.bytes(self.name.as_bytes());
+                        self.labels(&series.labels, &mut line);
+                        end(!series.labels.is_empty(), *value, &mut line);
+                    }
+                    Value::Histogram(histogram) => {
+                        self.labels_alone(&series.labels, &mut labels);
+                        self.histogram(&labels, histogram, &mut line);
+                    }
+                }
             }
-            return;
+            return line.finish();
         }
         let mut places = HashMap::new();
         let mut lines: Vec<(Vec<u8>, Value)> = Vec::new();
         for series in all {
-            labels.clear();
-            self.labels(&series.labels, &mut labels);
+            self.labels_alone(&series.labels, &mut labels);
             match places.get(&labels) {
                 Some(&at) => {
                     let (_, sum): &mut (_, Value) = &mut lines[at];
@@ -147,7 +150,14 @@ impl<'a> Family<'a> {
                 }
             }
         }
-        lines.iter().for_each(|(labels, value)| self.lines(labels, value, out));
+        let mut line = Line::new(out);
+        for (labels, value) in &lines {
+            match value {
+                Value::Number(value) => self.sample(b"", labels, *value, &mut line),
+                Value::Histogram(histogram) => self.histogram(labels, histogram, &mut line),
+            }
+        }
+        line.finish();
     }
 
     /// The place of `key` in the names met so far.
@@ -156,7 +166,7 @@ impl<'a> Family<'a> {
         let known = by_address.or_else(|| self.keys.iter().position(|(known, _)| known == key));
         known.unwrap_or_else(|| {
             let name = label_name(key, self.kind == Kind::Histogram) + "=\"";
-            self.keys.push((key.clone(), name));
+            self.keys.push((key.clone(), Chunks::from(name.as_bytes())));
             self.keys.len() - 1
         })
     }
@@ -174,30 +184,50 @@ impl<'a> Family<'a> {
                 None => types.push(this),
             }
         }
-        let mut names: Vec<&str> = self.keys.iter().map(|(_, name)| &**name).collect();
+        let mut names: Vec<&Chunks> = self.keys.iter().map(|(_, name)| name).collect();
         names.sort_unstable();
         self.clash = names.windows(2).any(|pair| pair[0] == pair[1]);
         mixed || self.clash
     }
 
-    /// `name="value",` for each label.
-    fn labels(&mut self, labels: &[OwnedLabel], out: &mut Vec<u8>) {
+    /// `{name="value",name="value"`, nothing for no labels.
+    #[inline(always)]
+    fn labels(&mut self, labels: &[OwnedLabel], line: &mut Line<'_>) {
         for (at, label) in labels.iter().enumerate() {
             let key = self.key(&label.key);
             if self.clash && labels[..at].iter().any(|earlier| self.is_named_as(earlier, key)) {
                 // Joined to that one already.
                 continue;
             }
-            put(out, &[&self.keys[key].1]);
-            value(&label.value, out);
+            line.put(if at == 0 { b"{" } else { b"," });
+            line.text(&self.keys[key].1);
             if self.clash {
+                let mut text = Vec::new();
+                value(&label.value, &mut text);
                 for other in labels[at + 1..].iter().filter(|other| self.is_named_as(other, key)) {
-                    out.push(b';');
-                    value(&other.value, out);
+                    text.push(b';');
+                    value(&other.value, &mut text);
+                }
+                line.bytes(&text);
+                line.put(b"\"");
+                continue;
+            }
+            match &label.value {
+                // What needs no escape in JSON needs none here.
+                OwnedValue::Str(text) if line.plain(text.as_bytes()) => {}
+                other => {
+                    line.rarely(|out| value(other, out));
+                    line.put(b"\"");
                 }
             }
-            out.extend_from_slice(b"\",");
         }
+    }
+
+    fn labels_alone(&mut self, labels: &[OwnedLabel], out: &mut Vec<u8>) {
+        out.clear();
+        let mut line = Line::new(out);
+        self.labels(labels, &mut line);
+        line.finish();
     }
 
     fn is_named_as(&self, label: &OwnedLabel, key: usize) -> bool {
@@ -205,48 +235,24 @@ impl<'a> Family<'a> {
         self.keys.iter().any(|(known, other)| *known == label.key && other == name)
     }
 
-    fn lines(&self, labels: &[u8], value: &Value, out: &mut Vec<u8>) {
-        match value {
-            Value::Number(value) => {
-                self.start("", labels, out);
-                number(*value, out);
-                out.push(b'\n');
-            }
-            Value::Histogram(histogram) => self.histogram(labels, histogram, out),
-        }
+    #[inline(always)]
+    fn sample(&self, suffix: &[u8], labels: &[u8], value: Number, line: &mut Line<'_>) {
+        line.bytes(self.name.as_bytes());
+        line.bytes(suffix);
+        line.bytes(labels);
+        end(!labels.is_empty(), value, line);
     }
 
-    /// `name{labels} `.
-    fn start(&self, suffix: &str, labels: &[u8], out: &mut Vec<u8>) {
-        put(out, &[self.name, suffix]);
-        if let Some((_comma, labels)) = labels.split_last() {
-            out.push(b'{');
-            out.extend_from_slice(labels);
-            out.push(b'}');
-        }
-        out.push(b' ');
-    }
-
-    fn histogram(&self, labels: &[u8], histogram: &HistogramSnapshot, out: &mut Vec<u8>) {
-        let begin = out.len();
-        put(out, &[self.name, "_bucket{"]);
-        out.extend_from_slice(labels);
-        let begin = begin..out.len();
+    fn histogram(&self, labels: &[u8], histogram: &HistogramSnapshot, line: &mut Line<'_>) {
+        let separator: &[u8] = if labels.is_empty() { b"{" } else { b"," };
+        let begin = [self.name.as_bytes(), b"_bucket", labels, separator].concat();
+        let begin = Chunks::from(&*begin);
         let mut ends = self.ends.iter();
-        let mut first = true;
-        let mut line = |end: &[u8], count: u64| {
-            if !std::mem::take(&mut first) {
-                out.extend_from_within(begin.clone());
-            }
-            out.extend_from_slice(end);
-            int(count, out);
-            out.push(b'\n');
-        };
         match &histogram.buckets {
             HistogramBuckets::Exponential(_) => {
                 histogram.at_most_powers(self.exponents.clone(), |count| {
                     if let Some(end) = ends.next() {
-                        line(end, count);
+                        bucket(&begin, end, count, line);
                     }
                 });
             }
@@ -254,25 +260,59 @@ impl<'a> Family<'a> {
                 let mut total = 0;
                 for (end, count) in ends.zip(counts) {
                     total += count;
-                    line(end, total);
+                    bucket(&begin, end, total, line);
                 }
             }
         }
-        line(b"le=\"+Inf\"} ", histogram.count);
-        self.start("_sum", labels, out);
-        float(histogram.sum, out);
-        out.push(b'\n');
-        self.start("_count", labels, out);
-        int(histogram.count, out);
-        out.push(b'\n');
+        line.text(&begin);
+        line.put(b"le=\"+Inf\"} ");
+        unsigned(histogram.count, line);
+        line.put(b"\n");
+        self.sample(b"_sum", labels, Number::Float(histogram.sum), line);
+        line.bytes(self.name.as_bytes());
+        line.put(b"_count");
+        line.bytes(labels);
+        line.bytes(if labels.is_empty() { b" " } else { b"} " });
+        unsigned(histogram.count, line);
+        line.put(b"\n");
     }
 }
 
-fn value(value: &OwnedValue, out: &mut Vec<u8>) {
-    match value.borrowed() {
-        LabelValue::Str(text) => escape(text, true, out),
-        LabelValue::Int(value) => int(value, out),
-        LabelValue::Float(value) => float(value, out),
-        LabelValue::Bool(value) => put(out, &[if value { "true" } else { "false" }]),
+#[inline(always)]
+fn bucket(begin: &Chunks, end: &Chunks, count: u64, line: &mut Line<'_>) {
+    line.text(begin);
+    line.text(end);
+    unsigned(count, line);
+    line.put(b"\n");
+}
+
+/// `} ` and the value.
+#[inline(always)]
+fn end(labelled: bool, value: Number, line: &mut Line<'_>) {
+    if labelled {
+        line.put(b"}");
     }
+    line.put(b" ");
+    match value {
+        Number::Int(value) => signed(value, line),
+        Number::Float(value) => float(value, line),
+    }
+    line.put(b"\n");
+}
+
+/// The inside of a label's value.
+fn value(value: &OwnedValue, out: &mut Vec<u8>) {
+    let value = value.borrowed();
+    if let LabelValue::Str(text) = value {
+        return escape(text, true, out);
+    }
+    let mut line = Line::new(out);
+    match value {
+        LabelValue::Str(_) => {}
+        LabelValue::Int(value) => signed(value, &mut line),
+        LabelValue::Float(value) => float(value, &mut line),
+        LabelValue::Bool(true) => line.put(b"true"),
+        LabelValue::Bool(false) => line.put(b"false"),
+    }
+    line.finish();
 }

@@ -54,22 +54,33 @@ pub struct Span<'a> {
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
+    #[inline(always)]
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
     }
 
+    #[inline(always)]
     fn fixed<T: Pod>(&mut self) -> Option<&'a T> {
         let bytes = self.take(size_of::<T>())?;
         bytemuck::try_from_bytes(bytes).ok()
     }
 
+    #[inline(always)]
     fn text(&mut self, len: usize) -> Option<&'a str> {
-        let bytes = self.take(padded(len))?.get(..len)?;
-        utf8(bytes)
+        let words = self.take(padded(len))?;
+        let bytes = words.get(..len)?;
+        let all =
+            words.as_chunks::<8>().0.iter().fold(0, |all, word| all | u64::from_le_bytes(*word));
+        if all & (u64::MAX / 255 * 0x80) != 0 {
+            return utf8(bytes);
+        }
+        // SAFETY: no byte has its highest bit set: this is ASCII.
+        Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 
+    #[inline(always)]
     fn word(&mut self) -> Option<u64> {
         self.take(8)?.try_into().ok().map(u64::from_le_bytes)
     }
@@ -87,11 +98,13 @@ impl<'a> Bytes<'a> {
     }
 }
 
+#[inline(never)]
 fn utf8(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
 /// The header of the record that `bytes` begin with.
+#[inline(always)]
 pub fn header(bytes: &[u8]) -> Option<&Header> {
     Bytes(bytes).fixed()
 }
@@ -109,13 +122,14 @@ pub fn definition(bytes: &[u8]) -> Option<(Id, &str)> {
 
 impl<'a> Record<'a> {
     /// Takes `bytes` apart; `None` where they are no record of this version.
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let header = header(bytes)?;
         if header.version != VERSION || header.size as usize != bytes.len() {
             return None;
         }
-        let mut bytes = Bytes(bytes);
         if header.kind == Kind::Log as u8 {
+            let mut bytes = Bytes(bytes);
             let fixed: &LogFixed = bytes.fixed()?;
             let span = if header.flags & flags::IN_SPAN != 0 { Some(bytes.fixed()?) } else { None };
             let has_site = header.flags & flags::CALL_SITE != 0;
@@ -124,16 +138,21 @@ impl<'a> Record<'a> {
             let fields = Fields { bytes, left: fixed.fields };
             Some(Self::Log(Log { fixed, span, call_site, message, fields }))
         } else if header.kind == Kind::Span as u8 {
-            let fixed: &SpanFixed = bytes.fixed()?;
-            let name = bytes.text(fixed.name_len as usize)?;
-            let description = bytes.text(fixed.description_len as usize)?;
-            let attributes = bytes.fields(fixed.attributes)?;
-            let events = Events { bytes, left: fixed.events };
-            let links = Links { bytes: events.skip_all()?, left: fixed.links };
-            Some(Self::Span(Span { fixed, name, description, attributes, events, links }))
+            Self::parse_span(Bytes(bytes))
         } else {
             None
         }
+    }
+
+    #[inline(never)]
+    fn parse_span(mut bytes: Bytes<'a>) -> Option<Self> {
+        let fixed: &SpanFixed = bytes.fixed()?;
+        let name = bytes.text(fixed.name_len as usize)?;
+        let description = bytes.text(fixed.description_len as usize)?;
+        let attributes = bytes.fields(fixed.attributes)?;
+        let events = Events { bytes, left: fixed.events };
+        let links = Links { bytes: events.skip_all()?, left: fixed.links };
+        Some(Self::Span(Span { fixed, name, description, attributes, events, links }))
     }
 
     /// The header.
@@ -205,7 +224,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = (Key<'a>, Value<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let (key, value) = self.bytes.value()?;
@@ -219,7 +238,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    #[inline]
+    #[inline(always)]
     fn value(&mut self) -> Option<(u32, Value<'a>)> {
         let word = self.word()?;
         let (key, length) = (word as u32, (word >> 40) as usize);

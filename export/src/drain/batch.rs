@@ -39,11 +39,16 @@ pub struct Batch {
     routes: Vec<Route>,
     json: JsonEncoder,
     line: Vec<u8>,
-    /// The records in their order: which sinks (one bit each) want how many in a row.
+    /// Which sinks, one bit each, want records of a signal and level.
+    sinks: [[u64; LEVELS]; SIGNALS],
+    /// The records in their order: which sinks want how many in a row.
     wanted: Vec<Wanted>,
     records: u64,
     bytes: usize,
 }
+
+const SIGNALS: usize = Signal::ALL.len();
+const LEVELS: usize = Level::ALL.len();
 
 struct Wanted {
     signal: Signal,
@@ -61,6 +66,7 @@ impl Batch {
             routes: Vec::new(),
             json: JsonEncoder::new(service),
             line: Vec::new(),
+            sinks: [[0; LEVELS]; SIGNALS],
             wanted: Vec::new(),
             records: 0,
             bytes: 0,
@@ -71,6 +77,13 @@ impl Batch {
     pub fn set_routes(&mut self, redactor: Redactor, routes: Vec<Route>) {
         self.redactor = redactor;
         self.routes = routes;
+        for signal in Signal::ALL {
+            for level in Level::ALL {
+                let routes = self.routes.iter().enumerate();
+                let wants = routes.map(|(i, r)| u64::from(r.filter.wants(signal, level)) << i);
+                self.sinks[signal as usize][level as usize] = wants.sum();
+            }
+        }
         self.health.set_sinks(self.routes.iter().map(|route| route.sink.name()));
     }
 
@@ -85,6 +98,7 @@ impl Batch {
     }
 
     /// Decodes, redacts and routes one record.
+    #[inline(always)]
     pub fn take(&mut self, bytes: &[u8], ticks: u64, timeline: &Timeline) {
         self.records += 1;
         self.bytes += bytes.len();
@@ -93,16 +107,15 @@ impl Batch {
             return self.settle_one(Signal::Logs, Reason::Internal);
         };
         let signal = signal_of(&record);
-        let level = record.level();
+        let sinks = self.sinks[signal as usize][record.level() as usize];
         let redacted = self.redactor.apply(record);
         let (json, line) = (&mut self.json, &mut self.line);
-        let mut routed = Routed::new(redacted, ticks, Clock { timeline }, json, line);
-        let mut sinks = 0;
-        for (bit, route) in self.routes.iter_mut().enumerate() {
-            if route.filter.wants(signal, level) {
-                route.sink.accept(&mut routed);
-                sinks |= 1 << bit;
-            }
+        let alone = sinks.is_power_of_two();
+        let mut routed = Routed::new(redacted, ticks, Clock { timeline }, json, line, alone);
+        let mut left = sinks;
+        while left != 0 {
+            self.routes[left.trailing_zeros() as usize].sink.accept(&mut routed);
+            left &= left - 1;
         }
         match self.wanted.last_mut() {
             Some(run) if run.signal == signal && run.sinks == sinks => run.records += 1,

@@ -31,8 +31,10 @@ pub struct Settings {
     pub batch_records: u64,
 }
 
-/// Bytes of records after which a batch is handed over, however few they are.
-const BATCH_BYTES: usize = 256 << 10;
+/// Bytes of records after which a batch is handed over, however few they are. The fewer the writes,
+/// the larger the pieces in which the system keeps the file; but a ring, of a megabyte by default,
+/// gets its space back only then.
+const BATCH_BYTES: usize = 384 << 10;
 
 /// The longest nap. With the merge window it stays well under the 100 ms that a record may take.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
@@ -120,7 +122,8 @@ impl Drain {
                 self.timeline.anchor();
                 self.notice_losses();
             }
-            if self.control.gate().pending().is_none() && !self.control.stopping() {
+            let asked = self.control.gate().pending().is_some() || self.control.stopping();
+            if !asked && !self.is_crowded() {
                 let limit =
                     if self.merge.has_more() { self.window.min(self.nap) } else { self.nap };
                 self.pipeline.waker().sleep(limit.max(SHORTEST_NAP));

@@ -1,7 +1,8 @@
 //! JSON strings.
 
+use super::line::specials;
+
 /// Appends the inside of a JSON string: quotes, backslashes and control characters escaped.
-#[inline]
 pub fn escape(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -17,20 +18,11 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[from..]);
 }
 
-const ONES: u64 = u64::MAX / 255;
-const HIGHS: u64 = ONES * 0x80;
-
 /// How many bytes from the beginning need no escape; eight at a time.
-#[inline(always)]
 fn plain_prefix(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (i, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let has_zero = |x: u64| x.wrapping_sub(ONES) & !x;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
-        let special = (control | quote | backslash) & HIGHS;
+        let special = specials(u64::from_le_bytes(*word));
         if special != 0 {
             return i * 8 + special.trailing_zeros() as usize / 8;
         }

@@ -1,13 +1,16 @@
 //! JSON lines: one object per line, keys in the documented order.
 
-use coati_core::intern::{self, Id};
+use coati_core::intern::{Id, reserved};
 use coati_core::record::value::Key;
 use coati_core::record::{Level, SpanIds, flags};
 use coati_core::span::{SpanKind, Status};
 
 use super::escape::escape;
-use super::time::{Clock, rfc3339};
-use crate::redact::{Fields, Redacted, RedactedLog, RedactedSpan, Value};
+use super::line::{Chunks, Line};
+use super::number::{finite, signed, unsigned};
+use super::texts::Texts;
+use super::time::{Clock, Seconds};
+use crate::redact::{Fields, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
 
 /// Names of a log line that a field may not have; it is kept under `field.<name>`. So is, once more,
 /// a field that is called so itself.
@@ -31,19 +34,18 @@ const RESERVED: [&str; 14] = [
 /// Encodes records as JSON lines.
 #[derive(Debug)]
 pub struct JsonEncoder {
-    /// `,"service":"…"`, ready to copy.
-    service: Vec<u8>,
-    /// By interned id: `,"key":` as in a log line, then as in attributes.
-    keys: Vec<Option<[Box<[u8]>; 2]>>,
-}
-
-/// Where a key stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Among the keys of a log line, some of which are taken.
-    Line = 0,
-    /// In an object of its own.
-    Attributes = 1,
+    /// `,"service":"…"`
+    service: Chunks,
+    /// The last second in which something was logged or ended, and the last in which a span began.
+    seconds: [Seconds; 2],
+    /// `…","message":"`
+    loggers: Texts,
+    /// `…"`
+    tracers: Texts,
+    /// `,"key":` among the keys of a log line, some of which are taken.
+    line_keys: Texts,
+    /// `,"key":` in an object of its own.
+    attribute_keys: Texts,
 }
 
 impl JsonEncoder {
@@ -52,7 +54,14 @@ impl JsonEncoder {
         let mut encoded = b",\"service\":\"".to_vec();
         escape(service, &mut encoded);
         encoded.push(b'"');
-        Self { service: encoded, keys: Vec::new() }
+        Self {
+            service: Chunks::from(&*encoded),
+            seconds: Default::default(),
+            loggers: Texts::default(),
+            tracers: Texts::default(),
+            line_keys: Texts::default(),
+            attribute_keys: Texts::default(),
+        }
     }
 
     /// Appends `record` as one line. `ticks` is when it was recorded, never less than before in
@@ -64,198 +73,203 @@ impl JsonEncoder {
         clock: &Clock<'_>,
         out: &mut Vec<u8>,
     ) {
+        let mut line = Line::new(out);
         match record {
-            Redacted::Log(log) => self.log(log, ticks, clock, out),
-            Redacted::Span(span) => self.span(span, ticks, clock, out),
+            Redacted::Log(log) => self.log(log, ticks, clock, &mut line),
+            Redacted::Span(span) => self.span(span, ticks, clock, &mut line),
         }
-        out.extend_from_slice(b"}\n");
+        line.put(b"}\n");
+        line.finish();
     }
 
-    fn log(&mut self, log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u8>) {
+    #[inline(always)]
+    fn log(&mut self, log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, line: &mut Line<'_>) {
         let fixed = log.fixed();
-        out.extend_from_slice(b"{\"timestamp\":\"");
-        rfc3339(clock.timeline.wall_ns(ticks), out);
-        out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(Level::from_u8(fixed.header.level).name().as_bytes());
-        out.extend_from_slice(b"\",\"logger\":\"");
-        name(Id(fixed.logger), out);
-        out.extend_from_slice(b"\",\"message\":");
-        string(log.message(), fixed.message_cut, out);
-        out.extend_from_slice(&self.service);
-        if let Some(ids) = log.span() {
-            span_ids(ids, out);
+        line.put(b"{\"timestamp\":\"");
+        self.seconds[0].put(clock.timeline.wall_ns(ticks), line);
+        match Level::from_u8(fixed.header.level) {
+            Level::Debug => line.put(b",\"level\":\"debug\",\"logger\":\""),
+            Level::Info => line.put(b",\"level\":\"info\",\"logger\":\""),
+            Level::Warning => line.put(b",\"level\":\"warning\",\"logger\":\""),
+            Level::Error => line.put(b",\"level\":\"error\",\"logger\":\""),
+            Level::Critical => line.put(b",\"level\":\"critical\",\"logger\":\""),
         }
-        self.log_fields(log.fields(), fixed.header.flags & flags::LAYERED != 0, out);
+        self.loggers.put(Id(fixed.logger), line, |_, name, out| {
+            escape(name, out);
+            out.extend_from_slice(b"\",\"message\":\"");
+        });
+        inside(log.message(), fixed.message_cut, line);
+        line.text(&self.service);
+        if let Some(ids) = log.span() {
+            span_ids(ids, line);
+        }
+        self.log_fields(log.fields(), fixed.header.flags & flags::LAYERED != 0, line);
         if let Some(site) = log.call_site() {
-            out.extend_from_slice(b",\"code.file\":\"");
-            name(Id(site.file), out);
-            out.extend_from_slice(b"\",\"code.line\":");
-            integer(site.line, out);
+            line.put(b",\"code.file\":\"");
+            self.tracers.put(Id(site.file), line, named);
+            line.put(b",\"code.line\":");
+            unsigned(site.line.into(), line);
         }
         if fixed.dropped_fields > 0 {
-            out.extend_from_slice(b",\"dropped_fields\":");
-            integer(fixed.dropped_fields, out);
+            line.put(b",\"dropped_fields\":");
+            unsigned(fixed.dropped_fields.into(), line);
         }
     }
 
-    fn log_fields(&mut self, mut fields: Fields<'_>, layered: bool, out: &mut Vec<u8>) {
+    #[inline(always)]
+    fn log_fields(&mut self, mut fields: Fields<'_>, layered: bool, line: &mut Line<'_>) {
         while let Some((key, value)) = fields.next() {
             // Later layers win: call fields over bound ones over those of the context.
             if layered && fields.has(key) {
                 continue;
             }
-            self.key(key, Place::Line, out);
-            write_value(value, out);
+            match key {
+                Key::Id(id) => self.line_keys.put(id, line, line_key),
+                Key::Text(name) => line.rarely(|out| line_key(Id(0), name, out)),
+            }
+            put_value(value, line);
         }
     }
 
-    fn span(&mut self, span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u8>) {
+    #[inline(never)]
+    fn span(
+        &mut self,
+        span: &RedactedSpan<'_>,
+        ticks: u64,
+        clock: &Clock<'_>,
+        line: &mut Line<'_>,
+    ) {
         let fixed = span.fixed();
         let times = span_times(span, ticks, clock);
-        out.extend_from_slice(b"{\"span\":");
-        string(span.name(), 0, out);
-        span_ids(&fixed.ids, out);
+        line.put(b"{\"span\":\"");
+        inside(span.name(), 0, line);
+        span_ids(&fixed.ids, line);
         if fixed.parent.is_valid() {
-            out.extend_from_slice(b",\"parent_span_id\":\"");
-            out.extend_from_slice(&fixed.parent.hex());
-            out.push(b'"');
+            line.put(b",\"parent_span_id\":\"");
+            line.put(&fixed.parent.hex());
+            line.put(b"\"");
         }
-        out.extend_from_slice(b",\"kind\":\"");
-        out.extend_from_slice(SpanKind::from_u8(fixed.span_kind).name().as_bytes());
-        out.extend_from_slice(b"\",\"start\":\"");
-        rfc3339(times.start, out);
-        out.extend_from_slice(b"\",\"end\":\"");
-        rfc3339(times.end, out);
-        out.extend_from_slice(b"\",\"duration_ns\":");
-        integer(times.duration, out);
-        out.extend_from_slice(b",\"status\":{\"code\":\"");
-        out.extend_from_slice(Status::from_u8(fixed.status).name().as_bytes());
-        out.push(b'"');
+        line.put(b",\"kind\":\"");
+        line.bytes(SpanKind::from_u8(fixed.span_kind).name().as_bytes());
+        line.put(b"\",\"start\":\"");
+        self.seconds[1].put(times.start, line);
+        line.put(b",\"end\":\"");
+        self.seconds[0].put(times.end, line);
+        line.put(b",\"duration_ns\":");
+        unsigned(times.duration, line);
+        line.put(b",\"status\":{\"code\":\"");
+        line.bytes(Status::from_u8(fixed.status).name().as_bytes());
+        line.put(b"\"");
         if !span.description().is_empty() {
-            out.extend_from_slice(b",\"description\":");
-            string(span.description(), 0, out);
+            line.put(b",\"description\":\"");
+            inside(span.description(), 0, line);
         }
-        out.push(b'}');
-        out.extend_from_slice(&self.service);
-        out.extend_from_slice(b",\"tracer\":\"");
-        name(Id(fixed.tracer), out);
-        out.push(b'"');
-        self.attributes(span.attributes(), out);
-        self.events(span, clock, out);
-        self.links(span, out);
+        line.put(b"}");
+        line.text(&self.service);
+        line.put(b",\"tracer\":\"");
+        self.tracers.put(Id(fixed.tracer), line, named);
+        self.attributes(span.attributes(), line);
+        self.events(span, clock, line);
+        self.links(span, line);
         let dropped = [
             (&b",\"dropped_attributes\":"[..], fixed.dropped_attributes),
             (b",\"dropped_events\":", fixed.dropped_events),
             (b",\"dropped_links\":", fixed.dropped_links),
         ];
         for (key, count) in dropped.into_iter().filter(|&(_, count)| count > 0) {
-            out.extend_from_slice(key);
-            integer(count, out);
+            line.bytes(key);
+            unsigned(count.into(), line);
         }
         if fixed.header.flags & flags::ABANDONED != 0 {
-            out.extend_from_slice(b",\"abandoned\":true");
+            line.put(b",\"abandoned\":true");
         }
     }
 
-    fn events(&mut self, span: &RedactedSpan<'_>, clock: &Clock<'_>, out: &mut Vec<u8>) {
+    fn events(&mut self, span: &RedactedSpan<'_>, clock: &Clock<'_>, line: &mut Line<'_>) {
         if span.fixed().events == 0 {
             return;
         }
-        out.extend_from_slice(b",\"events\":[");
+        line.put(b",\"events\":[");
         for (i, event) in span.events().enumerate() {
-            out.extend_from_slice(if i > 0 { b",{\"name\":" } else { b"{\"name\":" });
-            string(event.name, 0, out);
-            out.extend_from_slice(b",\"timestamp\":\"");
-            rfc3339(clock.wall_ns(event.time), out);
-            out.push(b'"');
-            self.attributes(event.attributes, out);
-            out.push(b'}');
+            if i > 0 {
+                line.put(b",");
+            }
+            line.put(b"{\"name\":\"");
+            inside(event.name, 0, line);
+            line.put(b",\"timestamp\":\"");
+            self.seconds[0].put(clock.wall_ns(event.time), line);
+            self.attributes(event.attributes, line);
+            line.put(b"}");
         }
-        out.push(b']');
+        line.put(b"]");
     }
 
-    fn links(&mut self, span: &RedactedSpan<'_>, out: &mut Vec<u8>) {
+    fn links(&mut self, span: &RedactedSpan<'_>, line: &mut Line<'_>) {
         if span.fixed().links == 0 {
             return;
         }
-        out.extend_from_slice(b",\"links\":[");
+        line.put(b",\"links\":[");
         for (i, link) in span.links().enumerate() {
-            out.extend_from_slice(if i > 0 { b",{\"trace_id\":\"" } else { b"{\"trace_id\":\"" });
-            out.extend_from_slice(&link.ids.trace_id.hex());
-            out.extend_from_slice(b"\",\"span_id\":\"");
-            out.extend_from_slice(&link.ids.span_id.hex());
-            out.push(b'"');
-            self.attributes(link.attributes, out);
-            out.push(b'}');
+            if i > 0 {
+                line.put(b",");
+            }
+            line.put(b"{\"trace_id\":\"");
+            line.put(&link.ids.trace_id.hex());
+            line.put(b"\",\"span_id\":\"");
+            line.put(&link.ids.span_id.hex());
+            line.put(b"\"");
+            self.attributes(link.attributes, line);
+            line.put(b"}");
         }
-        out.push(b']');
+        line.put(b"]");
     }
 
     /// `,"attributes":{…}`, or nothing when there are none.
-    fn attributes(&mut self, mut fields: Fields<'_>, out: &mut Vec<u8>) {
+    fn attributes(&mut self, mut fields: Fields<'_>, line: &mut Line<'_>) {
         if fields.left() == 0 {
             return;
         }
-        out.extend_from_slice(b",\"attributes\":");
-        let begin = out.len();
+        line.put(b",\"attributes\":{");
+        let mut first = true;
         while let Some((key, value)) = fields.next() {
             if fields.has(key) {
                 continue;
             }
-            self.key(key, Place::Attributes, out);
-            write_value(value, out);
-        }
-        // The first key came with a comma, which makes room for the brace.
-        if out.len() > begin {
-            out[begin] = b'{';
-            out.push(b'}');
-        } else {
-            out.extend_from_slice(b"{}");
-        }
-    }
-
-    /// `,"key":`
-    #[inline]
-    fn key(&mut self, key: Key<'_>, place: Place, out: &mut Vec<u8>) {
-        match key {
-            Key::Id(id) => {
-                let known = self.keys.get(id.0 as usize).and_then(Option::as_ref);
-                match known {
-                    Some(encoded) => out.extend_from_slice(&encoded[place as usize]),
-                    None => self.learn(id, place, out),
-                }
+            if !std::mem::take(&mut first) {
+                line.put(b",");
             }
-            Key::Text(name) => out.extend_from_slice(&encoded_key(name, place)),
-        }
-    }
-
-    #[cold]
-    fn learn(&mut self, id: Id, place: Place, out: &mut Vec<u8>) {
-        let index = id.0 as usize;
-        if self.keys.len() <= index {
-            self.keys.resize(index + 1, None);
-        }
-        // The engine's own keys stand under their own names; a user's field of such a name not.
-        let encoded = match intern::reserved::text(id) {
-            Some(name) => [Place::Attributes; 2].map(|place| encoded_key(name, place)),
-            None => {
-                let name = intern::text(id).unwrap_or("?");
-                [encoded_key(name, Place::Line), encoded_key(name, Place::Attributes)]
+            match key {
+                Key::Id(id) => self.attribute_keys.put(id, line, attribute_key),
+                Key::Text(name) => line.rarely(|out| attribute_key(Id(0), name, out)),
             }
-        };
-        out.extend_from_slice(&encoded[place as usize]);
-        self.keys[index] = Some(encoded);
+            put_value(value, line);
+        }
+        line.put(b"}");
     }
 }
 
-fn encoded_key(name: &str, place: Place) -> Box<[u8]> {
-    let mut encoded = b",\"".to_vec();
-    if place == Place::Line && RESERVED.contains(&name.trim_start_matches("field.")) {
-        encoded.extend_from_slice(b"field.");
+/// `name"`
+fn named(_: Id, name: &str, out: &mut Vec<u8>) {
+    escape(name, out);
+    out.push(b'"');
+}
+
+/// `,"key":`
+fn line_key(id: Id, name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    // The engine's own keys stand under their own names; a user's field of such a name not.
+    if RESERVED.contains(&name.trim_start_matches("field.")) && reserved::text(id).is_none() {
+        out.extend_from_slice(b"field.");
     }
-    escape(name, &mut encoded);
-    encoded.extend_from_slice(b"\":");
-    encoded.into()
+    escape(name, out);
+    out.extend_from_slice(b"\":");
+}
+
+/// `"key":`
+fn attribute_key(_: Id, name: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape(name, out);
+    out.extend_from_slice(b"\":");
 }
 
 /// Start, end and length of a span, in nanoseconds; the length is the difference of the two.
@@ -276,80 +290,94 @@ pub(crate) fn span_times(span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>)
     SpanTimes { start, end: end.max(start), duration: end.saturating_sub(start) }
 }
 
-/// The inside of a JSON string for an interned name.
-fn name(id: Id, out: &mut Vec<u8>) {
-    escape(intern::text(id).unwrap_or("?"), out);
+#[inline(always)]
+fn span_ids(ids: &SpanIds, line: &mut Line<'_>) {
+    line.put(b",\"trace_id\":\"");
+    line.put(&ids.trace_id.hex());
+    line.put(b"\",\"span_id\":\"");
+    line.put(&ids.span_id.hex());
+    line.put(b"\"");
 }
 
-fn span_ids(ids: &SpanIds, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"trace_id\":\"");
-    out.extend_from_slice(&ids.trace_id.hex());
-    out.extend_from_slice(b"\",\"span_id\":\"");
-    out.extend_from_slice(&ids.span_id.hex());
-    out.push(b'"');
+/// The inside of a string and the quote after it.
+#[inline(always)]
+fn inside(text: &str, left_out: u64, line: &mut Line<'_>) {
+    if left_out > 0 || !line.plain(text.as_bytes()) {
+        line.rarely(|out| special(text, left_out, out));
+    }
 }
 
-#[inline]
-fn string(text: &str, left_out: u64, out: &mut Vec<u8>) {
-    out.push(b'"');
+/// The same for a text that is cut or needs an escape.
+#[inline(never)]
+fn special(text: &str, left_out: u64, out: &mut Vec<u8>) {
     escape(text, out);
     if left_out > 0 {
         out.extend_from_slice("…[+".as_bytes());
-        integer(left_out, out);
+        out.extend_from_slice(left_out.to_string().as_bytes());
         out.extend_from_slice(b" bytes]");
     }
     out.push(b'"');
 }
 
-fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn float(number: f64, out: &mut Vec<u8>) {
-    if number.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(number).as_bytes());
-    } else if number.is_nan() {
-        out.extend_from_slice(b"\"NaN\"");
-    } else {
-        out.extend_from_slice(if number > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
-    }
-}
-
 /// Appends a value.
 pub(super) fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
+    let mut line = Line::new(out);
+    put_value(value, &mut line);
+    line.finish();
+}
+
+#[inline(always)]
+fn put_value(value: Value<'_>, line: &mut Line<'_>) {
     match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::I64(v) => integer(v, out),
-        Value::U64(v) => integer(v, out),
-        Value::F64(v) => float(v, out),
-        Value::Str(text, left_out) => string(text, left_out, out),
-        Value::BigInt(digits) => out.extend_from_slice(digits.as_bytes()),
-        Value::Bytes(bytes) => base64(bytes, out),
-        Value::List(list) => {
-            out.push(b'[');
-            for (i, value) in list.enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_value(value, out);
-            }
-            out.push(b']');
+        Value::Null => line.put(b"null"),
+        Value::Bool(true) => line.put(b"true"),
+        Value::Bool(false) => line.put(b"false"),
+        Value::I64(v) => signed(v, line),
+        Value::U64(v) => unsigned(v, line),
+        Value::F64(v) if v.is_finite() => finite(v, line),
+        Value::F64(v) if v.is_nan() => line.put(b"\"NaN\""),
+        Value::F64(f64::INFINITY) => line.put(b"\"Infinity\""),
+        Value::F64(_) => line.put(b"\"-Infinity\""),
+        Value::Str(text, left_out) => {
+            line.put(b"\"");
+            inside(text, left_out, line);
         }
-        Value::Map(map) => {
-            out.push(b'{');
-            for (i, (key, value)) in map.enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                string(key, 0, out);
-                out.push(b':');
-                write_value(value, out);
-            }
-            out.push(b'}');
-        }
+        Value::BigInt(digits) => line.bytes(digits.as_bytes()),
+        Value::Bytes(bytes) => line.rarely(|out| base64(bytes, out)),
+        Value::List(list) => line.rarely(|out| write_list(list, out)),
+        Value::Map(map) => line.rarely(|out| write_map(map, out)),
     }
+}
+
+#[inline(never)]
+fn write_list(list: List<'_>, out: &mut Vec<u8>) {
+    let mut line = Line::new(out);
+    line.put(b"[");
+    for (i, value) in list.enumerate() {
+        if i > 0 {
+            line.put(b",");
+        }
+        put_value(value, &mut line);
+    }
+    line.put(b"]");
+    line.finish();
+}
+
+#[inline(never)]
+fn write_map(map: Map<'_>, out: &mut Vec<u8>) {
+    let mut line = Line::new(out);
+    line.put(b"{");
+    for (i, (key, value)) in map.enumerate() {
+        if i > 0 {
+            line.put(b",");
+        }
+        line.put(b"\"");
+        inside(key, 0, &mut line);
+        line.put(b":");
+        put_value(value, &mut line);
+    }
+    line.put(b"}");
+    line.finish();
 }
 
 /// Appends bytes as a JSON string in standard base64 with padding (RFC 4648).

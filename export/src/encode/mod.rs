@@ -2,7 +2,10 @@
 
 pub(crate) mod escape;
 pub mod json;
+pub(crate) mod line;
+pub(crate) mod number;
 pub mod pretty;
+mod texts;
 pub(crate) mod time;
 
 pub use time::{Clock, rfc3339};

@@ -2,6 +2,9 @@
 
 use coati_core::clock::Timeline;
 
+use super::line::Line;
+use super::number::nine;
+
 /// Turns recorded times into wall time.
 #[derive(Debug)]
 pub struct Clock<'a> {
@@ -41,6 +44,48 @@ pub fn rfc3339(wall_ns: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
+const SECOND: u64 = 1_000_000_000;
+
+/// Writes times as [`rfc3339`] does, and keeps the text of the last second.
+#[derive(Debug)]
+pub struct Seconds {
+    /// When it began.
+    begin: u64,
+    /// `2026-01-31T23:59:59.`
+    text: [u8; 20],
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self { begin: 0, text: *b"1970-01-01T00:00:00." }
+    }
+}
+
+impl Seconds {
+    /// Appends the time and a quote.
+    #[inline(always)]
+    pub fn put(&mut self, wall_ns: u64, line: &mut Line<'_>) {
+        let mut nanos = wall_ns.wrapping_sub(self.begin);
+        if nanos >= SECOND {
+            nanos = self.turn(wall_ns);
+        }
+        line.put(&self.text);
+        nine(nanos, line);
+        line.put(b"Z\"");
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn turn(&mut self, wall_ns: u64) -> u64 {
+        let mut text = Vec::with_capacity(30);
+        rfc3339(wall_ns, &mut text);
+        self.text.copy_from_slice(&text[..20]);
+        let nanos = wall_ns % SECOND;
+        self.begin = wall_ns - nanos;
+        nanos
+    }
+}
+
 /// Two digits at once: no division waits for the one before it.
 #[inline(always)]
 fn pair(text: &mut [u8; 30], at: usize, number: u64) {
@@ -70,6 +115,20 @@ mod tests {
         let mut out = Vec::new();
         rfc3339(wall_ns, &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_kept_second_writes_the_same() {
+        let mut seconds = Seconds::default();
+        let begin = 1_709_251_199 * SECOND;
+        let near = [0, 1, 7, SECOND - 1, SECOND, SECOND + 123_456_789, 3 * SECOND, 5, u64::MAX];
+        for wall_ns in near.into_iter().flat_map(|after| [begin.saturating_add(after), after]) {
+            let mut out = Vec::new();
+            let mut line = Line::new(&mut out);
+            seconds.put(wall_ns, &mut line);
+            line.finish();
+            assert_eq!(String::from_utf8(out).unwrap(), text(wall_ns) + "\"");
+        }
     }
 
     #[test]

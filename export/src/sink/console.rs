@@ -59,7 +59,7 @@ impl Sink for Console {
             Some(pretty) => {
                 pretty.line(&record.record, record.ticks, &record.clock, &mut self.batch);
             }
-            None => self.batch.extend_from_slice(record.json_line()),
+            None => record.append_json(&mut self.batch),
         }
         self.ends.push(self.batch.len());
     }

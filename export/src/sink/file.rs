@@ -46,7 +46,7 @@ impl Sink for File {
     }
 
     fn accept(&mut self, record: &mut Routed<'_, '_>) {
-        self.batch.extend_from_slice(record.json_line());
+        record.append_json(&mut self.batch);
     }
 
     fn commit(&mut self) -> Result<(), Lost> {

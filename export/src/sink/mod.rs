@@ -78,19 +78,22 @@ pub struct Routed<'a, 'e> {
     pub clock: Clock<'e>,
     json: &'e mut JsonEncoder,
     line: &'e mut Vec<u8>,
+    alone: bool,
 }
 
 impl<'a, 'e> Routed<'a, 'e> {
-    /// `line` is a buffer that is used again.
+    /// `line` is a buffer that is used again. `alone`: one sink wants the record.
+    #[inline(always)]
     pub fn new(
         record: Redacted<'a>,
         ticks: u64,
         clock: Clock<'e>,
         json: &'e mut JsonEncoder,
         line: &'e mut Vec<u8>,
+        alone: bool,
     ) -> Self {
         line.clear();
-        Self { record, ticks, clock, json, line }
+        Self { record, ticks, clock, json, line, alone }
     }
 
     /// The record as a JSON line.
@@ -99,6 +102,29 @@ impl<'a, 'e> Routed<'a, 'e> {
             self.json.line(&self.record, self.ticks, &self.clock, self.line);
         }
         self.line
+    }
+
+    /// Appends the record as a JSON line, or nothing if that panics.
+    pub fn append_json(&mut self, out: &mut Vec<u8>) {
+        if !self.alone {
+            return out.extend_from_slice(self.json_line());
+        }
+        // Nobody else will ask for the line: it is made where it is to be.
+        let whole = Whole { len: out.len(), out };
+        self.json.line(&self.record, self.ticks, &self.clock, whole.out);
+        std::mem::forget(whole);
+    }
+}
+
+/// Takes back what was appended to a buffer, unless forgotten.
+struct Whole<'a> {
+    out: &'a mut Vec<u8>,
+    len: usize,
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        self.out.truncate(self.len);
     }
 }
 

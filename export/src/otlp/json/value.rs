@@ -7,6 +7,7 @@ use coati_core::record::value::Key;
 
 use crate::encode::escape::escape;
 use crate::encode::json::base64;
+use crate::encode::number::append_finite;
 use crate::otlp::mark::Mark;
 use crate::otlp::proto::owned;
 use crate::redact::{Fields, Value};
@@ -75,7 +76,7 @@ impl Member for Vec<u8> {
 /// A double as protobuf's JSON has it.
 pub fn double(value: f64, out: &mut Vec<u8>) {
     if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        append_finite(value, out);
     } else if value.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else {

@@ -1,0 +1,264 @@
+//! Records as sinks see them: what is behind them cannot be reached, only what the rules leave.
+
+use coati_core::record::read::{self, Record};
+use coati_core::record::value::Key;
+use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
+
+use super::Redactor;
+use super::keys::MASK;
+
+#[inline(always)]
+pub(super) fn redacted<'a>(record: Record<'a>, redactor: &'a Redactor) -> Redacted<'a> {
+    let policy = Policy(redactor);
+    match record {
+        Record::Log(log) => Redacted::Log(RedactedLog { log, policy }),
+        Record::Span(span) => Redacted::Span(RedactedSpan { span, policy }),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Policy<'a>(&'a Redactor);
+
+impl<'a> Policy<'a> {
+    #[inline(always)]
+    fn by_key(self, key: Key<'_>, value: read::Value<'a>) -> Value<'a> {
+        if self.0.masks(key) { MASKED } else { self.inside(value) }
+    }
+
+    #[inline(always)]
+    fn inside(self, value: read::Value<'a>) -> Value<'a> {
+        match value {
+            read::Value::Null => Value::Null,
+            read::Value::Bool(v) => Value::Bool(v),
+            read::Value::I64(v) => Value::I64(v),
+            read::Value::U64(v) => Value::U64(v),
+            read::Value::F64(v) => Value::F64(v),
+            read::Value::Str(text, left_out) => Value::Str(text, left_out),
+            read::Value::BigInt(digits) => Value::BigInt(digits),
+            read::Value::Bytes(bytes) => Value::Bytes(bytes),
+            read::Value::List(list) => Value::List(List { list, policy: self }),
+            read::Value::Map(map) => Value::Map(Map { map, policy: self }),
+        }
+    }
+}
+
+const MASKED: Value<'static> = Value::Str(MASK, 0);
+
+/// A record as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub enum Redacted<'a> {
+    /// A log line.
+    Log(RedactedLog<'a>),
+    /// A span.
+    Span(RedactedSpan<'a>),
+}
+
+/// A log line as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct RedactedLog<'a> {
+    log: read::Log<'a>,
+    policy: Policy<'a>,
+}
+
+impl<'a> RedactedLog<'a> {
+    /// Level, logger, time and counts.
+    pub fn fixed(&self) -> &'a LogFixed {
+        self.log.fixed
+    }
+
+    /// The span it was made in.
+    pub fn span(&self) -> Option<&'a SpanIds> {
+        self.log.span
+    }
+
+    /// Where the call stands.
+    pub fn call_site(&self) -> Option<&'a CallSite> {
+        self.log.call_site
+    }
+
+    /// The message, without its cut part.
+    pub fn message(&self) -> &'a str {
+        self.log.message
+    }
+
+    /// The message as a value, where it was given as one.
+    pub fn body(&self) -> Option<Value<'a>> {
+        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        if self.has_body() { fields.next().map(|(_, value)| value) } else { None }
+    }
+
+    fn has_body(&self) -> bool {
+        self.log.fixed.header.flags & flags::BODY != 0
+    }
+
+    /// The fields.
+    #[inline(always)]
+    pub fn fields(&self) -> Fields<'a> {
+        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        if self.has_body() {
+            fields.skip_one();
+        }
+        fields
+    }
+}
+
+/// A span as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct RedactedSpan<'a> {
+    span: read::Span<'a>,
+    policy: Policy<'a>,
+}
+
+impl<'a> RedactedSpan<'a> {
+    /// Ids, kind, status, times and counts.
+    pub fn fixed(&self) -> &'a SpanFixed {
+        self.span.fixed
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'a str {
+        self.span.name
+    }
+
+    /// Its status description, perhaps empty.
+    pub fn description(&self) -> &'a str {
+        self.span.description
+    }
+
+    /// Its attributes.
+    pub fn attributes(&self) -> Fields<'a> {
+        Fields { fields: self.span.attributes, policy: self.policy }
+    }
+
+    /// Its events.
+    pub fn events(&self) -> impl Iterator<Item = Event<'a>> {
+        let policy = self.policy;
+        self.span.events.map(move |event| Event {
+            name: event.name,
+            time: event.fixed.time,
+            dropped_attributes: event.fixed.dropped_attributes,
+            attributes: Fields { fields: event.attributes, policy },
+        })
+    }
+
+    /// Its links.
+    pub fn links(&self) -> impl Iterator<Item = Link<'a>> {
+        let policy = self.policy;
+        self.span.links.map(move |link| Link {
+            ids: link.ids,
+            attributes: Fields { fields: link.attributes, policy },
+        })
+    }
+}
+
+/// An event as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// See [`coati_core::record::EventFixed::time`].
+    pub time: u64,
+    /// Attributes over the limit.
+    pub dropped_attributes: u32,
+    /// Its attributes.
+    pub attributes: Fields<'a>,
+}
+
+/// A link as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// The span linked to.
+    pub ids: &'a SpanIds,
+    /// Its attributes.
+    pub attributes: Fields<'a>,
+}
+
+/// Fields as sinks see them.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a> {
+    fields: read::Fields<'a>,
+    policy: Policy<'a>,
+}
+
+impl Fields<'_> {
+    /// How many are left.
+    pub fn left(&self) -> u32 {
+        self.fields.left()
+    }
+
+    #[inline(never)]
+    fn skip_one(&mut self) {
+        self.fields.next();
+    }
+
+    /// Whether a field with this key is still to come.
+    pub fn has(mut self, key: Key<'_>) -> bool {
+        self.fields.any(|(other, _)| other == key)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (Key<'a>, Value<'a>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.fields.next()?;
+        Some((key, self.policy.by_key(key, value)))
+    }
+}
+
+/// A value as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A float.
+    F64(f64),
+    /// Text, and how many bytes of it were left out.
+    Str(&'a str, u64),
+    /// Decimal digits.
+    BigInt(&'a str),
+    /// Raw bytes.
+    Bytes(&'a [u8]),
+    /// Values.
+    List(List<'a>),
+    /// Pairs of a name and a value.
+    Map(Map<'a>),
+}
+
+/// The values of a list as sinks see them.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    list: read::List<'a>,
+    policy: Policy<'a>,
+}
+
+impl<'a> Iterator for List<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.list.next().map(|value| self.policy.inside(value))
+    }
+}
+
+/// The pairs of a map as sinks see them.
+#[derive(Debug, Clone, Copy)]
+pub struct Map<'a> {
+    map: read::Map<'a>,
+    policy: Policy<'a>,
+}
+
+impl<'a> Iterator for Map<'a> {
+    type Item = (&'a str, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.map.next()?;
+        Some((key, self.policy.by_key(Key::Text(key), value)))
+    }
+}
