@@ -50,16 +50,28 @@ thread_local! {
     static STACK: Stack = Stack { scopes: RefCell::default(), stale: Arc::default() };
 }
 
+coati_core::thread_address!(
+    fn address() and fn known_address() -> *const Top,
+    of TOP, as "coati_capi_current_0_1"
+);
+
+#[inline(always)]
+fn top<'a>() -> &'a Top {
+    // SAFETY: a thread-local without a destructor lives as long as its thread, and a reference to
+    // cells cannot leave the thread.
+    unsafe { &*address() }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
-        TOP.with(|top| top.stale.set(std::ptr::null()));
+        top().stale.set(std::ptr::null());
     }
 }
 
 /// Whether a span is current.
 #[inline(always)]
 fn is_any() -> bool {
-    let stale = TOP.with(|top| top.stale.get());
+    let stale = top().stale.get();
     // SAFETY: the flag belongs to this thread's stack, which takes it away when it goes.
     // Relaxed: `clear_up` synchronises.
     match unsafe { stale.as_ref() } {
@@ -74,7 +86,7 @@ pub(crate) fn ids() -> Option<SpanIds> {
     if !is_any() {
         return None;
     }
-    let ids = TOP.with(|top| top.ids.get());
+    let ids = top().ids.get();
     // A span that a switched-off tracer made has none.
     (ids.trace_id.is_valid() && ids.span_id.is_valid()).then_some(ids)
 }
@@ -82,11 +94,9 @@ pub(crate) fn ids() -> Option<SpanIds> {
 /// The context of the current span.
 pub(crate) fn context() -> Option<SpanContext> {
     is_any().then(|| {
-        TOP.with(|top| {
-            let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
-                (top.ids.get(), top.flags.get());
-            SpanContext { trace_id, span_id, trace_flags, remote }
-        })
+        let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
+            (top().ids.get(), top().flags.get());
+        SpanContext { trace_id, span_id, trace_flags, remote }
     })
 }
 
@@ -106,13 +116,12 @@ fn clear_up() -> bool {
 }
 
 fn show(stack: &Stack, scope: Option<&Arc<coati_scope>>) {
-    TOP.with(|top| {
-        let Some(scope) = scope else { return top.stale.set(std::ptr::null()) };
-        let SpanContext { trace_id, span_id, trace_flags, remote } = scope.context;
-        top.ids.set(SpanIds { trace_id, span_id });
-        top.flags.set((trace_flags, remote));
-        top.stale.set(Arc::as_ptr(&stack.stale));
-    });
+    let top = top();
+    let Some(scope) = scope else { return top.stale.set(std::ptr::null()) };
+    let SpanContext { trace_id, span_id, trace_flags, remote } = scope.context;
+    top.ids.set(SpanIds { trace_id, span_id });
+    top.flags.set((trace_flags, remote));
+    top.stale.set(Arc::as_ptr(&stack.stale));
 }
 
 fn attach(context: SpanContext) -> Option<Arc<coati_scope>> {

@@ -1,12 +1,14 @@
 //! Fields from C: the fast way straight into the ring, and the way for all others.
 
 use std::borrow::Cow;
+use std::ptr::NonNull;
 
 use coati_core::intern::Id;
 use coati_core::metrics::{LabelValue, OwnedValue};
-use coati_core::record::Tag;
+use coati_core::record::fields::{AnyFields, PlainFields, write_number, write_small};
 use coati_core::record::value::{Key, Value};
 use coati_core::record::write::Encoder;
+use coati_core::record::{Tag, flags, padded};
 
 use crate::keys;
 use crate::status::Failure;
@@ -16,87 +18,91 @@ use crate::types::{
     coati_field, coati_str,
 };
 
-/// More fields than these go the other way.
-const FEW: usize = 16;
+/// Fields as they come from C.
+pub(crate) struct Given<'a>(&'a [coati_field]);
 
-/// A few fields without a flaw, with the ids of their keys. Filled where it stands: a move just
-/// after the ids are written would wait for them.
-pub(crate) struct Plain<'a> {
-    fields: &'a [coati_field],
-    ids: [u32; FEW],
-    /// Two keys may be the same.
-    pub(crate) repeated: bool,
-}
-
-impl<'a> Plain<'a> {
-    /// Fields not looked at yet.
-    #[inline(always)]
-    pub(crate) fn new(fields: &'a [coati_field]) -> Self {
-        Self { fields, ids: [0; FEW], repeated: false }
-    }
-
-    /// Whether all are as they should be; else they need a closer look.
+impl<'a> Given<'a> {
+    /// Fields nobody has looked at.
     ///
     /// # Safety
-    /// The texts in the fields are as [`coati_str::bytes`] asks.
+    /// Their texts are as [`coati_str::bytes`] asks.
     #[inline(always)]
-    pub(crate) unsafe fn look(&mut self, max_string: usize) -> bool {
-        if self.fields.len() > FEW {
-            return false;
-        }
-        let cache = keys::cache();
-        let mut seen = 0u64;
-        for (field, id) in self.fields.iter().zip(&mut self.ids) {
-            // SAFETY: the caller's promise.
-            let Ok(key) = (unsafe { field.key.bytes() }) else { return false };
-            let Some(found) = cache.id(key) else { return false };
-            *id = found.0;
-            let bit = 1 << (found.0 & 63);
-            self.repeated |= seen & bit != 0;
-            seen |= bit;
-            match field.r#type {
-                COATI_FIELD_I64 | COATI_FIELD_U64 | COATI_FIELD_F64 | COATI_FIELD_BOOL => {}
-                COATI_FIELD_STR => {
-                    // SAFETY: the type says that the value is a text; the caller's promise.
-                    match unsafe { field.value.str.bytes() } {
-                        Ok(text) if text::is_plain(text, max_string) => {}
-                        _ => return false,
-                    }
-                }
-                _ => return false,
-            }
-        }
-        true
+    pub(crate) unsafe fn new(fields: &'a [coati_field]) -> Self {
+        Self(fields)
+    }
+}
+
+// SAFETY: each field is written where there is room for it.
+unsafe impl PlainFields for Given<'_> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.0.len()
     }
 
-    /// Writes at most `limit` fields; how many were written and how many left out.
-    #[inline(always)]
-    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
-        let mut written = 0;
-        for (field, &id) in self.fields.iter().zip(&self.ids).take(limit as usize) {
-            let key = Key::Id(Id(id));
-            // SAFETY: every bit pattern is a u64, and the member that the type names was written
-            // by the caller; for a text `look` has checked it.
-            let fitted = unsafe {
+    // Not inlined: alone it has registers enough.
+    #[inline(never)]
+    unsafe fn write_plain(
+        &self,
+        mut to: *mut u8,
+        end: *mut u8,
+        max_string: usize,
+    ) -> Option<(NonNull<u8>, u8)> {
+        let room = end as usize - to as usize;
+        // With so much kept back only texts have to ask for room.
+        let kept_back = 16 * self.0.len();
+        if room < kept_back {
+            return None;
+        }
+        let last = end as usize - kept_back;
+        let cache = keys::cache();
+        let (mut seen, mut repeated) = (0u64, 0);
+        for field in self.0 {
+            // SAFETY: `new` was promised so.
+            let id = unsafe { cache.id_at(field.key.ptr.cast(), field.key.len) }?.0;
+            let bit = 1 << (id & 63);
+            repeated |= seen & bit;
+            seen |= bit;
+            // SAFETY: there is room, as said above; the member that the type names was written by
+            // the caller, and every bit pattern is a u64.
+            to = unsafe {
                 match field.r#type {
                     COATI_FIELD_STR => {
                         let coati_str { ptr, len } = field.value.str;
-                        let bytes: &[u8] = match len {
-                            0 => &[],
-                            _ => std::slice::from_raw_parts(ptr.cast(), len),
-                        };
-                        encoder.str_field(key, bytes)
+                        if len > max_string
+                            || ptr.is_null()
+                            || to as usize + 8 + padded(len) > last
+                            || !text::copy_utf8(ptr.cast(), len, to.add(8))
+                        {
+                            return None;
+                        }
+                        write_small(to, id, Tag::Str, len);
+                        to.add(8 + padded(len))
                     }
-                    COATI_FIELD_I64 => encoder.word_field(key, Tag::I64, field.value.u64),
-                    COATI_FIELD_U64 => encoder.word_field(key, Tag::U64, field.value.u64),
-                    COATI_FIELD_F64 => encoder.word_field(key, Tag::F64, field.value.u64),
-                    _ => encoder.small_field(key, Tag::Bool, usize::from(boolean(field))),
+                    number @ COATI_FIELD_I64..=COATI_FIELD_F64 => {
+                        write_number(to, id, number_tag(number), field.value.u64)
+                    }
+                    COATI_FIELD_BOOL => write_small(to, id, Tag::Bool, usize::from(boolean(field))),
+                    _ => return None,
                 }
             };
-            written += u32::from(fitted);
         }
-        (written, self.fields.len() as u32 - written)
+        // Two keys may be the same: the reader looks closer.
+        let flags = if repeated == 0 { 0 } else { flags::LAYERED };
+        NonNull::new(to).map(|end| (end, flags))
     }
+}
+
+/// The tag of a number's type.
+///
+/// # Safety
+/// `number` is COATI_FIELD_I64, COATI_FIELD_U64 or COATI_FIELD_F64.
+#[inline(always)]
+unsafe fn number_tag(number: u32) -> Tag {
+    const AHEAD: u32 = Tag::I64 as u32 - COATI_FIELD_I64;
+    const { assert!(Tag::U64 as u32 == COATI_FIELD_U64 + AHEAD) };
+    const { assert!(Tag::F64 as u32 == COATI_FIELD_F64 + AHEAD) };
+    // SAFETY: one of the three tags.
+    unsafe { std::mem::transmute((number + AHEAD) as u8) }
 }
 
 /// The boolean of a field: any byte but 0 is true.
@@ -163,13 +169,8 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// Any fields.
-pub(crate) enum Fields<'a> {
-    /// A few without a flaw.
-    Plain(Plain<'a>),
-    /// All others.
-    Checked(Vec<Checked<'a>>),
-}
+/// Any fields, looked at closer.
+pub(crate) struct Fields<'a>(Vec<Checked<'a>>);
 
 impl<'a> Fields<'a> {
     /// Looks at all of them.
@@ -180,26 +181,17 @@ impl<'a> Fields<'a> {
         fields: &'a [coati_field],
         max_string: usize,
     ) -> Result<Self, Failure> {
-        let mut plain = Plain::new(fields);
         // SAFETY: the caller's promise.
-        if unsafe { plain.look(max_string) } {
-            return Ok(Self::Plain(plain));
-        }
-        // SAFETY: as above.
         let check = |field| unsafe { Checked::new(field, max_string) };
-        fields.iter().map(check).collect::<Result<_, _>>().map(Self::Checked)
+        fields.iter().map(check).collect::<Result<_, _>>().map(Self)
     }
+}
 
-    /// Writes at most `limit` of them; how many were written and how many left out.
-    pub(crate) fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
-        match self {
-            Self::Plain(plain) => plain.encode(encoder, limit),
-            Self::Checked(fields) => {
-                let admitted = fields.iter().take(limit as usize);
-                let written = admitted.filter(|field| field.encode(encoder)).count() as u32;
-                (written, fields.len() as u32 - written)
-            }
-        }
+impl AnyFields for Fields<'_> {
+    fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
+        let admitted = self.0.iter().take(limit as usize);
+        let written = admitted.filter(|field| field.encode(encoder)).count() as u32;
+        (written, self.0.len() as u32 - written)
     }
 }
 

@@ -7,85 +7,125 @@ use std::cell::Cell;
 
 use coati_core::intern::{self, Id, MAX_LEN};
 
+use crate::handle::slice;
+
 const SLOTS: usize = 128;
 
 #[derive(Clone, Copy)]
 struct Entry {
-    text: *const u8,
+    gist: [u64; 2],
     len: u32,
     id: u32,
+    text: *const u8,
 }
 
 /// A thread's own table.
 pub(crate) struct Cache([Cell<Entry>; SLOTS]);
 
 thread_local! {
-    static CACHE: Cache =
-        const { Cache([const { Cell::new(Entry { text: std::ptr::null(), len: u32::MAX, id: 0 }) }; SLOTS]) };
+    static CACHE: Cache = const { Cache([const { Cell::new(Entry::NONE) }; SLOTS]) };
 }
+
+coati_core::thread_address!(
+    fn address() and fn known_address() -> *const Cache,
+    of CACHE, as "coati_capi_keys_0_1"
+);
 
 /// This thread's table.
 #[inline(always)]
 pub(crate) fn cache<'a>() -> &'a Cache {
     // SAFETY: a thread-local without a destructor lives as long as its thread, and a reference to
     // cells cannot leave the thread.
-    unsafe { &*CACHE.with(std::ptr::from_ref) }
+    unsafe { &*address() }
 }
 
 #[inline(always)]
-fn slot(key: &[u8]) -> usize {
-    let mixed =
-        (key.as_ptr() as u64 ^ (key.len() as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+fn slot(key: *const u8, len: usize) -> usize {
+    let mixed = (key as u64 ^ (len as u64) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 57) as usize
 }
 
 impl Cache {
-    /// The id of `key`; `None` where it has none and the text itself has to be written.
+    /// The id of the key of `len` bytes at `key`; `None` where it has none and the text itself has
+    /// to be written, or where there is nothing that could be a key.
+    ///
+    /// # Safety
+    /// `key` is null or readable for `len` bytes.
     #[inline(always)]
-    pub(crate) fn id(&self, key: &[u8]) -> Option<Id> {
-        let entry = &self.0[slot(key)];
-        let Entry { text, len, id } = entry.get();
-        // SAFETY: `text` has `len` bytes, the text of an interned key, which is never freed.
-        if len as usize == key.len() && unsafe { same(key.as_ptr(), text, key.len()) } {
-            return Some(Id(id));
+    pub(crate) unsafe fn id_at(&self, key: *const u8, len: usize) -> Option<Id> {
+        let cell = &self.0[slot(key, len)];
+        let entry = cell.get();
+        // No entry has the length 0, none one that is longer than any text.
+        // SAFETY: not null, so readable.
+        if entry.len as usize == len && !key.is_null() && unsafe { entry.is(key) } {
+            return Some(Id(entry.id));
         }
-        look_up(entry, key)
+        // SAFETY: the caller's promise.
+        look_up(cell, unsafe { slice(key, len) }.ok()?)
+    }
+
+    /// The id of `key`, as [`Cache::id_at`].
+    pub(crate) fn id(&self, key: &[u8]) -> Option<Id> {
+        // SAFETY: a slice is readable.
+        unsafe { self.id_at(key.as_ptr(), key.len()) }
+    }
+}
+
+impl Entry {
+    /// As long as no key is.
+    const NONE: Self = Self { gist: [0; 2], len: u32::MAX, id: 0, text: std::ptr::null() };
+
+    /// Whether `key`, as long as this key, is this key.
+    ///
+    /// # Safety
+    /// It is readable for so many bytes.
+    #[inline(always)]
+    unsafe fn is(&self, key: *const u8) -> bool {
+        let len = self.len as usize;
+        // SAFETY: `text` has `len` bytes, the text of an interned key, which is never freed; the
+        // caller's promise.
+        unsafe {
+            gist(key, len) == self.gist
+                && (len <= 16
+                    || std::slice::from_raw_parts(self.text, len)
+                        == std::slice::from_raw_parts(key, len))
+        }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn look_up(entry: &Cell<Entry>, key: &[u8]) -> Option<Id> {
+fn look_up(cell: &Cell<Entry>, key: &[u8]) -> Option<Id> {
     if key.len() > MAX_LEN {
         return None;
     }
     let id = intern::intern(std::str::from_utf8(key).ok()?)?;
-    let text = intern::text(id)?;
-    entry.set(Entry { text: text.as_ptr(), len: text.len() as u32, id: id.0 });
+    let text = intern::text(id)?.as_bytes();
+    if !text.is_empty() {
+        // SAFETY: a slice is readable.
+        let gist = unsafe { gist(text.as_ptr(), text.len()) };
+        cell.set(Entry { gist, len: text.len() as u32, id: id.0, text: text.as_ptr() });
+    }
     Some(id)
 }
 
-/// As `memcmp`, inlined: words from the front and one, overlapping, from the back.
+/// Two words that differ for any two texts of the same length of up to 16 bytes: the beginning and
+/// the end, which may overlap.
 ///
 /// # Safety
-/// Both have `len` bytes.
+/// `from` is readable for `len` bytes, which are not 0.
 #[inline(always)]
-unsafe fn same(a: *const u8, b: *const u8, len: usize) -> bool {
-    // SAFETY: every read ends at or before `len`; reads are unaligned.
+unsafe fn gist(from: *const u8, len: usize) -> [u64; 2] {
+    // SAFETY: every read, unaligned, ends at or before `len`.
     unsafe {
-        let differ = |at: usize| {
-            let of = |text: *const u8| text.add(at).cast::<u64>().read_unaligned();
-            of(a) ^ of(b)
-        };
-        let differ_half = |at: usize| {
-            let of = |text: *const u8| text.add(at).cast::<u32>().read_unaligned();
-            of(a) ^ of(b)
-        };
+        let word = |at: usize| from.add(at).cast::<u64>().read_unaligned();
+        let half = |at: usize| u64::from(from.add(at).cast::<u32>().read_unaligned());
         match len {
-            0..=3 => (0..len).all(|at| *a.add(at) == *b.add(at)),
-            4..=7 => differ_half(0) | differ_half(len - 4) == 0,
-            8..=16 => differ(0) | differ(len - 8) == 0,
-            _ => (0..len - 8).step_by(8).fold(0, |all, at| all | differ(at)) | differ(len - 8) == 0,
+            0..=3 => {
+                [u64::from(*from) | u64::from(*from.add(len / 2)) << 8, (*from.add(len - 1)).into()]
+            }
+            4..=7 => [half(0), half(len - 4)],
+            _ => [word(0), word(len - 8)],
         }
     }
 }
@@ -101,14 +141,15 @@ mod tests {
     #[test]
     fn texts_of_any_length_are_compared_whole() {
         for len in 0..60 {
-            let a = vec![b'k'; len];
-            // SAFETY: both have `len` bytes.
-            assert!(unsafe { same(a.as_ptr(), a.clone().as_ptr(), len) });
+            // At one address, so that all meet in one place of the table.
+            let mut key = vec![b'k'; len];
+            let all_k = id(&key).unwrap();
             for at in 0..len {
-                let mut b = a.clone();
-                b[at] = b'x';
-                // SAFETY: both have `len` bytes.
-                assert!(!unsafe { same(a.as_ptr(), b.as_ptr(), len) }, "{len} {at}");
+                key[at] = b'x';
+                let other = id(&key).unwrap();
+                assert_eq!(intern::text(other).map(str::as_bytes), Some(&*key), "{len} {at}");
+                key[at] = b'k';
+                assert_eq!(id(&key), Some(all_k), "{len} {at}");
             }
         }
     }

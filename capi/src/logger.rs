@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use coati_core::clock;
 use coati_core::hub::Hub;
 use coati_core::intern::Id;
 use coati_core::ledger::Signal;
-use coati_core::log::{LogHead, Threshold, encode_log, name_id};
-use coati_core::record::write::Encoder;
+use coati_core::log::{LogHead, Threshold, name_id};
 use coati_core::record::{Level, flags};
 
 use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::{entry, guard};
-use crate::fields::{Fields, Plain};
+use crate::fields::{Fields, Given};
 use crate::handle::{self, borrow, slice};
 use crate::status::{Failure, Outcome, coati_status};
 use crate::text;
@@ -43,65 +43,50 @@ impl coati_logger {
         if !self.enabled(level) {
             return self.filtered();
         }
-        let max_string = self.hub().live().limits().max_string as usize;
-        let mut plain = Plain::new(fields);
+        let done = self.hub().with(|recorder| {
+            let ticks = clock::now();
+            // SAFETY: the caller's promise.
+            let given = unsafe { Given::new(fields) };
+            recorder.is_some_and(|recorder| {
+                text::is_utf8(message)
+                    && recorder.log_plain(ticks, &self.head(level, message, 0), &given)
+            })
+        });
         // SAFETY: the caller's promise.
-        if unsafe { plain.look(max_string) } && text::is_plain(message, max_string) {
-            return self.record(level, message, plain.repeated, |encoder, limit| {
-                plain.encode(encoder, limit)
-            });
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.log_checked(level, message, fields, max_string) }
+        if done { Ok(()) } else { unsafe { self.log_with_care(level, message, fields) } }
     }
 
     /// # Safety
     /// As for `log`.
     #[cold]
     #[inline(never)]
-    unsafe fn log_checked(
+    unsafe fn log_with_care(
         &self,
         level: Level,
         message: &[u8],
         fields: &[coati_field],
-        max_string: usize,
     ) -> Outcome {
+        let max_string = self.hub().live().max_string() as usize;
         // SAFETY: the caller's promise.
         let fields = unsafe { Fields::new(fields, max_string) }?;
         let message = text::replaced(message, max_string);
-        self.record(level, &message, true, |encoder, limit| fields.encode(encoder, limit))
-    }
-
-    #[inline(always)]
-    fn record(
-        &self,
-        level: Level,
-        message: &[u8],
-        repeated: bool,
-        fields: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32),
-    ) -> Outcome {
-        let head = LogHead {
-            level,
-            logger: self.id,
-            flags: u8::from(repeated) * flags::LAYERED,
-            span: current::ids(),
-            call_site: None,
-            message,
-        };
-        self.hub().with(|recorder| {
-            let Some(recorder) = recorder else { return self.lost() };
-            let limit = recorder.pipeline().live().limits().max_fields;
-            recorder.record(Signal::Logs, level, |encoder, ticks| {
-                encode_log(encoder, ticks, &head, |encoder| fields(encoder, limit));
-            });
-            Ok(())
+        // Two keys may be the same.
+        let head = self.head(level, &message, flags::LAYERED);
+        self.hub().with(|recorder| match recorder {
+            Some(recorder) => {
+                recorder.log_with_care(&head, &fields);
+                Ok(())
+            }
+            None => {
+                self.hub().lose(Signal::Logs);
+                self.shared.off()
+            }
         })
     }
 
-    #[cold]
-    fn lost(&self) -> Outcome {
-        self.hub().lose(Signal::Logs);
-        self.shared.off()
+    #[inline(always)]
+    fn head<'a>(&self, level: Level, message: &'a [u8], flags: u8) -> LogHead<'a> {
+        LogHead { level, logger: self.id, flags, span: current::ids(), call_site: None, message }
     }
 
     fn filtered(&self) -> Outcome {

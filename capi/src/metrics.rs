@@ -35,25 +35,46 @@ impl Handle {
     /// exact and cost less.
     #[inline(always)]
     fn add(&self, amount: f64, least: f64) -> Outcome {
-        /// Up to here every whole double is an integer of its own.
-        const EXACT: f64 = (1u64 << 53) as f64;
-        if amount >= least.max(-EXACT) && amount <= EXACT {
-            // SAFETY: not NaN, and within an i64.
-            let whole: i64 = unsafe { amount.to_int_unchecked() };
-            if whole as f64 == amount {
-                return self.with(|series, shard| series.add_int(shard, whole));
-            }
+        if amount >= least
+            && let Some(whole) = whole(amount)
+            && self.bound.try_add_int(whole)
+        {
+            return Ok(());
         }
         self.add_other(amount, least)
     }
 
+    #[cold]
     #[inline(never)]
     fn add_other(&self, amount: f64, least: f64) -> Outcome {
         // The store counts what it ignores.
-        let added = self.with(|series, shard| series.add_float(shard, amount));
+        let added = self.with(|series, shard| match whole(amount) {
+            Some(whole) => series.add_int(shard, whole),
+            None => series.add_float(shard, amount),
+        });
         let accepted = amount >= least && amount.is_finite();
         if accepted { added } else { added.and(Err(Failure::BadArgument)) }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn record_other(&self, value: f64) -> Outcome {
+        // The store counts what it ignores.
+        let recorded = self.with(|series, shard| series.record(shard, value));
+        if value.is_finite() { recorded } else { recorded.and(Err(Failure::BadArgument)) }
+    }
+}
+
+/// The integer that `amount` is, up to where every whole double is an integer of its own.
+#[inline(always)]
+fn whole(amount: f64) -> Option<i64> {
+    const EXACT: f64 = (1u64 << 53) as f64;
+    if !(-EXACT..=EXACT).contains(&amount) {
+        return None;
+    }
+    // SAFETY: not NaN, and within an i64.
+    let whole: i64 = unsafe { amount.to_int_unchecked() };
+    (whole as f64 == amount).then_some(whole)
 }
 
 /// # Safety
@@ -261,8 +282,7 @@ pub unsafe extern "C" fn coati_histogram_record(
     entry(|| {
         // SAFETY: null or a live handle.
         let coati_histogram(handle) = unsafe { borrow(histogram) }?;
-        // The store counts what it ignores.
-        let recorded = handle.with(|series, shard| series.record(shard, value));
-        if value.is_finite() { recorded } else { recorded.and(Err(Failure::BadArgument)) }
+        // What is not finite has no place in a bucket.
+        if handle.bound.try_record(value) { Ok(()) } else { handle.record_other(value) }
     })
 }

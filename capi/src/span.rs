@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use coati_core::record::fields::AnyFields;
 use coati_core::span::{Span, SpanContext, Start, Status, Tracer};
 
 use crate::current;

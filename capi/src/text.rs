@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use coati_core::record::write::copy_padded;
+
 use crate::status::Failure;
 use crate::types::coati_str;
 
@@ -44,9 +46,57 @@ pub(crate) fn replaced(text: &[u8], limit: usize) -> Cow<'_, [u8]> {
     Cow::Owned(lossy.into_owned().into_bytes())
 }
 
+/// Whether it is UTF-8.
 #[inline(always)]
-fn is_utf8(text: &[u8]) -> bool {
+pub(crate) fn is_utf8(text: &[u8]) -> bool {
     is_ascii(text) || std::str::from_utf8(text).is_ok()
+}
+
+/// Copies a text and fills its last word up with zeros if it is UTF-8; else what it has written
+/// does not matter. Texts of a word or two, as most are, are looked at and copied in one go.
+///
+/// # Safety
+/// `from` is readable for `len` bytes; `to` is writable for as many rounded up to whole words.
+#[inline(always)]
+pub(crate) unsafe fn copy_utf8(from: *const u8, len: usize, to: *mut u8) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // SAFETY: all that is read and written, unaligned, lies in the two ranges.
+    unsafe {
+        let word = |at: usize| from.add(at).cast::<u64>().read_unaligned();
+        let half = |at: usize| u64::from(from.add(at).cast::<u32>().read_unaligned());
+        let put = |at: usize, word: u64| to.add(at).cast::<u64>().write(word);
+        match len {
+            4..=7 => {
+                let text = half(0) | half(len - 4) << (8 * (len - 4));
+                put(0, text);
+                if text & HIGH == 0 {
+                    return true;
+                }
+            }
+            9..=16 => {
+                let (first, last) = (word(0), word(len - 8));
+                put(0, first);
+                put(8, last >> (8 * (16 - len)));
+                if (first | last) & HIGH == 0 {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        copy_other(from, len, to)
+    }
+}
+
+/// # Safety
+/// As for [`copy_utf8`].
+#[inline(never)]
+unsafe fn copy_other(from: *const u8, len: usize, to: *mut u8) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let text = if len == 0 { &[] } else { std::slice::from_raw_parts(from, len) };
+        copy_padded(from, to, len);
+        is_utf8(text)
+    }
 }
 
 /// As `<[u8]>::is_ascii`, inlined and without a loop for up to 16 bytes, as most texts have.
@@ -86,6 +136,32 @@ mod tests {
                 text[at] = 0x80;
                 assert!(!is_ascii(&text), "{len} {at}");
                 text[at] = b'x';
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_are_copied_whole_and_anything_else_is_refused() {
+        for len in 0..80 {
+            let mut text = vec![b'x'; len];
+            let mut copy = [u64::MAX; 11];
+            // SAFETY: `copy` is long enough.
+            let copied = |text: &[u8], copy: &mut [u64; 11]| unsafe {
+                copy_utf8(text.as_ptr(), text.len(), copy.as_mut_ptr().cast())
+            };
+            assert!(copied(&text, &mut copy), "{len}");
+            let bytes: Vec<u8> = copy.iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(bytes[..len], text[..]);
+            assert!(bytes[len..len.next_multiple_of(8)].iter().all(|byte| *byte == 0), "{len}");
+            assert_eq!(bytes[len.next_multiple_of(8)], 255, "{len}");
+            for at in 0..len {
+                text[at] = 0xff;
+                assert!(!copied(&text, &mut copy), "{len} {at}");
+                text[at] = b'x';
+            }
+            if len >= 2 {
+                text[len - 2..].copy_from_slice("ä".as_bytes());
+                assert!(copied(&text, &mut copy), "{len}");
             }
         }
     }

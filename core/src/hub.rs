@@ -113,6 +113,14 @@ impl Hub {
         thread::with(self.key.load(Ordering::Relaxed), || self.enter(), f)
     }
 
+    /// [`Hub::with`] where that takes no call, as it mostly does; `None`, and `f` has not run, where
+    /// it would. A function that calls nothing saves no registers, which for adding to a counter
+    /// is half of the work. `key` is [`Hub::key`].
+    #[inline(always)]
+    pub fn with_cached<R>(key: u64, f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
+        thread::with_cached(key, f)
+    }
+
     /// Finds or makes this thread's recorder.
     #[cold]
     #[inline(never)]

@@ -91,7 +91,8 @@ impl Instrument {
                 OwnedLabel { key: beginning(key).into(), value: value.keep() }
             })
             .collect();
-        Bound { instrument: self.clone(), labels, resolved: PerPipeline::new() }
+        let instrument = self.clone();
+        Bound { hub: self.hub().clone(), instrument, labels, resolved: PerPipeline::new() }
     }
 }
 
@@ -103,6 +104,7 @@ fn beginning(text: &str) -> &str {
 /// A series by description, found by one load after its first use in a pipeline.
 #[derive(Debug)]
 pub struct Bound {
+    hub: Arc<Hub>,
     instrument: Instrument,
     labels: Box<[OwnedLabel]>,
     resolved: PerPipeline<Arc<Series>>,
@@ -110,8 +112,8 @@ pub struct Bound {
 
 impl Clone for Bound {
     fn clone(&self) -> Self {
-        let (instrument, labels) = (self.instrument.clone(), self.labels.clone());
-        Self { instrument, labels, resolved: PerPipeline::new() }
+        let (hub, instrument) = (self.hub.clone(), self.instrument.clone());
+        Self { hub, instrument, labels: self.labels.clone(), resolved: PerPipeline::new() }
     }
 }
 
@@ -123,13 +125,13 @@ impl Bound {
 
     /// The series in the current pipeline; `None` while recording is off.
     pub fn series(&self) -> Option<&Arc<Series>> {
-        self.resolved.get(self.instrument.hub().key()).or_else(|| self.look_up())
+        self.resolved.get(self.hub.key()).or_else(|| self.look_up())
     }
 
     #[cold]
     fn look_up(&self) -> Option<&Arc<Series>> {
         let labels: Vec<Label<'_>> = self.labels.iter().map(OwnedLabel::borrowed).collect();
-        let pipeline = self.instrument.hub().pipeline()?.key();
+        let pipeline = self.hub.pipeline()?.key();
         let series = self.instrument.series(&labels)?;
         Some(self.resolved.put(pipeline, series))
     }
@@ -137,16 +139,44 @@ impl Bound {
     /// Calls `f` with the series and this thread's cells; does nothing while recording is off.
     #[inline(always)]
     pub fn with(&self, f: impl FnOnce(&Series, &Shard)) {
-        self.instrument.hub().with(|recorder: Option<&mut Recorder>| {
+        self.hub.with(|recorder: Option<&mut Recorder>| {
             if let (Some(recorder), Some(series)) = (recorder, self.series()) {
                 f(series, recorder.shard());
             }
         });
     }
 
+    /// Calls `f` with the series and this thread's cells where that takes no call; else false.
+    #[inline(always)]
+    fn with_cached(&self, f: impl FnOnce(&Series, &Shard) -> bool) -> bool {
+        let key = self.hub.key();
+        let Some(series) = self.resolved.get(key) else { return false };
+        Hub::with_cached(key, |recorder| f(series, recorder.shard())).unwrap_or(false)
+    }
+
+    /// [`Bound::add_int`] where it takes no call: true when done, false when nothing happened.
+    #[inline(always)]
+    pub fn try_add_int(&self, amount: i64) -> bool {
+        self.with_cached(|series, shard| series.try_add_int(shard, amount))
+    }
+
+    /// [`Bound::record`] where it takes no call: true when done, false when nothing happened.
+    #[inline(always)]
+    pub fn try_record(&self, value: f64) -> bool {
+        self.with_cached(|series, shard| series.try_record(shard, value))
+    }
+
     /// Adds an integer to a counter, up-down counter or gauge.
     #[inline(always)]
     pub fn add_int(&self, amount: i64) {
+        if !self.try_add_int(amount) {
+            self.add_int_slow(amount);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_int_slow(&self, amount: i64) {
         self.with(|series, shard| series.add_int(shard, amount));
     }
 
@@ -165,6 +195,14 @@ impl Bound {
     /// Records into a histogram.
     #[inline(always)]
     pub fn record(&self, value: f64) {
+        if !self.try_record(value) {
+            self.record_slow(value);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_slow(&self, value: f64) {
         self.with(|series, shard| series.record(shard, value));
     }
 }

@@ -8,7 +8,7 @@ use crate::intern::{self, Id};
 use crate::ledger::Signal;
 use crate::live::NEVER;
 pub use crate::record::fields::encode_fields;
-use crate::record::fields::{NOT_PLAIN, PlainFields};
+use crate::record::fields::{KnownFields, PlainFields};
 use crate::record::write::{Encoder, copy_padded, cut};
 use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, halves, padded};
 
@@ -64,44 +64,32 @@ impl LogHead<'_> {
             + u8::from(self.call_site.is_some()) * flags::CALL_SITE
     }
 
-    /// Bytes of the record when nothing has to be cut or left out, else at least [`NOT_PLAIN`].
-    #[inline(always)]
-    pub(crate) fn plain_size(
-        &self,
-        fields: &(impl PlainFields + ?Sized),
-        limit: u32,
-        max_string: usize,
-    ) -> usize {
-        let plain = self.message.len() <= max_string && fields.count() <= limit as usize;
-        let optional = self.span.map_or(0, |_| size_of::<SpanIds>())
-            + self.call_site.map_or(0, |_| size_of::<CallSite>());
-        let size = size_of::<LogFixed>() + optional + padded(self.message.len());
-        if plain { size + fields.plain_size(max_string) } else { NOT_PLAIN }
-    }
-
-    /// Writes a record of the `size` that [`LogHead::plain_size`] has found.
+    /// Writes the record into `[start, end)` if it is plain and fits; where it ends.
     ///
     /// # Safety
-    /// So many bytes at `to`, aligned to 8, are writable, and they are less than [`NOT_PLAIN`].
+    /// The range is writable, both ends are aligned to 8.
     #[inline(always)]
     pub(crate) unsafe fn write_plain(
         &self,
-        to: *mut u8,
-        size: usize,
+        start: *mut u8,
+        end: *mut u8,
         ticks: u64,
         fields: &(impl PlainFields + ?Sized),
-    ) {
-        // SAFETY: what is written is what `plain_size` counted.
+        (limit, max_string): (u32, usize),
+    ) -> Option<usize> {
+        let (count, length) = (fields.count(), self.message.len());
+        let optional = self.span.map_or(0, |_| size_of::<SpanIds>())
+            + self.call_site.map_or(0, |_| size_of::<CallSite>());
+        let ahead = size_of::<LogFixed>() + optional;
+        if count > limit as usize
+            || length > max_string
+            || ahead + padded(length) > end as usize - start as usize
+        {
+            return None;
+        }
+        // SAFETY: there is room for what comes ahead of the fields, which look after themselves.
         unsafe {
-            // The words of `LogFixed`.
-            to.cast::<[u64; 5]>().write([
-                Header::word(Kind::Log, self.level, self.flags()) | size as u64,
-                ticks,
-                halves(self.logger.0, self.message.len() as u32),
-                0,
-                fields.count() as u64,
-            ]);
-            let mut to = to.add(size_of::<LogFixed>());
+            let mut to = start.add(size_of::<LogFixed>());
             if let Some(ids) = self.span {
                 to.cast::<SpanIds>().write(ids);
                 to = to.add(size_of::<SpanIds>());
@@ -110,8 +98,18 @@ impl LogHead<'_> {
                 to.cast::<CallSite>().write(site);
                 to = to.add(size_of::<CallSite>());
             }
-            copy_padded(self.message.as_ptr(), to, self.message.len());
-            fields.write_plain(to.add(padded(self.message.len())));
+            copy_padded(self.message.as_ptr(), to, length);
+            let (end, flags) = fields.write_plain(to.add(padded(length)), end, max_string)?;
+            let size = end.as_ptr() as usize - start as usize;
+            // The words of `LogFixed`.
+            start.cast::<[u64; 5]>().write([
+                Header::word(Kind::Log, self.level, self.flags() | flags) | size as u64,
+                ticks,
+                halves(self.logger.0, length as u32),
+                0,
+                count as u64,
+            ]);
+            Some(size)
         }
     }
 }
@@ -173,7 +171,7 @@ impl Logger {
 
     /// Records a line outside any span.
     #[inline(always)]
-    pub fn log(&self, level: Level, message: &str, fields: &(impl PlainFields + ?Sized)) {
+    pub fn log(&self, level: Level, message: &str, fields: &(impl KnownFields + ?Sized)) {
         self.log_in(None, level, message, fields);
     }
 
@@ -184,7 +182,7 @@ impl Logger {
         span: Option<SpanIds>,
         level: Level,
         message: &str,
-        fields: &(impl PlainFields + ?Sized),
+        fields: &(impl KnownFields + ?Sized),
     ) {
         if !self.enabled(level) {
             return self.filtered();

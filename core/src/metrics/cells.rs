@@ -136,20 +136,18 @@ impl HistogramCells {
         })
     }
 
-    /// The owner's fast path: true when done, false when something is to be made or adopted first.
+    /// The owner's fast path: true when done, false when something is to be made, adopted or widened
+    /// first.
     #[inline(always)]
     pub(super) fn record_fast(&self, value: f64, stamp: u64) -> bool {
         let Some(place) = Place::of(value) else { return false };
         let Some(mid) = self.positive[place.octave / MIDS].get() else { return false };
         let Some(octave) = mid[place.octave % MIDS].get() else { return false };
-        if own(&self.stamp) != stamp {
+        if own(&self.stamp) != stamp || self.is_extreme(value) {
             return false;
         }
         count::<false>(&octave.0[place.sub]);
         self.add_moments::<false>(value);
-        if self.is_extreme(value) {
-            self.widen::<false>(value);
-        }
         true
     }
 

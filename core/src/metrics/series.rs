@@ -119,18 +119,28 @@ impl Series {
     /// Adds to a counter (negative: ignored), an up-down counter or a gauge.
     #[inline]
     pub fn add_int(&self, shard: &Shard, amount: i64) {
+        if !self.try_add_int(shard, amount) {
+            self.add_int_slow(shard, amount);
+        }
+    }
+
+    /// [`Series::add_int`] where it takes no call: true when done, false when nothing happened.
+    #[inline(always)]
+    pub fn try_add_int(&self, shard: &Shard, amount: i64) -> bool {
         if amount < 0 && self.monotonic {
-            return self.ignore();
+            return false;
         }
-        match shard.number(self.number_slot) {
-            Some(pair) => pair.add_int(amount),
-            None => self.add_int_slow(shard, amount),
-        }
+        let Some(pair) = shard.number(self.number_slot) else { return false };
+        pair.add_int(amount);
+        true
     }
 
     #[cold]
     #[inline(never)]
     fn add_int_slow(&self, shard: &Shard, amount: i64) {
+        if amount < 0 && self.monotonic {
+            return self.ignore();
+        }
         match self.descriptor().kind {
             Kind::Counter | Kind::UpDownCounter => {
                 match shard.make_number(self.number_slot, &self.registry().budget) {
@@ -227,16 +237,28 @@ impl Series {
     /// Records into a histogram. NaN and infinities are ignored, as OpenTelemetry asks.
     #[inline]
     pub fn record(&self, shard: &Shard, value: f64) {
-        // Relaxed: a stamp seen late only delays the start of a window by a call.
-        let stamp = self.stamp.load(Ordering::Relaxed);
-        match shard.histogram(self.histogram_slot) {
-            Some(cells) if cells.record_fast(value, stamp) => {}
-            _ => self.record_slow(shard, value, stamp),
+        if !self.try_record(shard, value) {
+            self.record_slow(shard, value);
         }
     }
 
+    /// [`Series::record`] where it takes no call: true when done, false when nothing happened.
+    #[inline(always)]
+    pub fn try_record(&self, shard: &Shard, value: f64) -> bool {
+        let cells = shard.histogram(self.histogram_slot);
+        cells.is_some_and(|cells| cells.record_fast(value, self.stamp_now()))
+    }
+
+    /// The stamp, for a writer.
+    #[inline(always)]
+    fn stamp_now(&self) -> u64 {
+        // Relaxed: a stamp seen late only delays the start of a window by a call.
+        self.stamp.load(Ordering::Relaxed)
+    }
+
     #[inline(never)]
-    fn record_slow(&self, shard: &Shard, value: f64, stamp: u64) {
+    fn record_slow(&self, shard: &Shard, value: f64) {
+        let stamp = self.stamp_now();
         let Some(state) = self.histogram.as_deref().filter(|_| value.is_finite()) else {
             return self.ignore();
         };

@@ -5,11 +5,15 @@
 //! the address. Eight bytes: the loader's surplus for libraries loaded later has room for them.
 
 /// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
-/// no destructor. `$symbol` names the word and is unique in the program.
+/// no destructor, and `fn $known()`, which makes no call and may therefore tell null. `$symbol`
+/// names the word and is unique in the program.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! thread_address {
-    ($vis:vis fn $name:ident() -> *const $type:ty, of $local:path, as $symbol:literal) => {
+    (
+        fn $name:ident() and fn $known:ident() -> *const $type:ty,
+        of $local:path, as $symbol:literal
+    ) => {
         #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
         ::core::arch::global_asm!(
             ".pushsection .tbss,\"awT\",@nobits",
@@ -25,7 +29,7 @@ macro_rules! thread_address {
 
         #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
         #[inline(always)]
-        $vis fn $name() -> *const $type {
+        fn $known() -> *const $type {
             let address: *const $type;
             // SAFETY: reads the word defined above in this thread's static TLS block.
             unsafe {
@@ -36,6 +40,12 @@ macro_rules! thread_address {
                     options(pure, readonly, nostack, preserves_flags),
                 );
             }
+            address
+        }
+
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
+        #[inline(always)]
+        fn $name() -> *const $type {
             #[cold]
             #[inline(never)]
             fn first() -> *const $type {
@@ -53,6 +63,7 @@ macro_rules! thread_address {
                 }
                 address
             }
+            let address = $known();
             if address.is_null() { first() } else { address }
         }
 
@@ -63,8 +74,19 @@ macro_rules! thread_address {
             not(miri)
         )))]
         #[inline(always)]
-        $vis fn $name() -> *const $type {
+        fn $known() -> *const $type {
             $local.with(::core::ptr::from_ref)
+        }
+
+        #[cfg(not(all(
+            target_os = "linux",
+            target_env = "gnu",
+            target_arch = "x86_64",
+            not(miri)
+        )))]
+        #[inline(always)]
+        fn $name() -> *const $type {
+            $known()
         }
     };
 }

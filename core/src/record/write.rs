@@ -343,7 +343,7 @@ pub fn definition(id: Id, text: &str) -> Vec<u8> {
 /// `from` is readable for `len` bytes, `to` aligned to 8 and writable for `padded(len)` bytes, and
 /// they do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn copy_padded(from: *const u8, to: *mut u8, len: usize) {
+pub unsafe fn copy_padded(from: *const u8, to: *mut u8, len: usize) {
     const FEW: usize = 64;
     // SAFETY: every access below is inside the two ranges, as each branch says.
     unsafe {

@@ -43,7 +43,10 @@ pub(crate) enum Absent {
     Interrupted,
 }
 
-crate::thread_address!(fn address() -> *const Local, of LOCAL, as "coati_core_local_0_1");
+crate::thread_address!(
+    fn address() and fn known_address() -> *const Local,
+    of LOCAL, as "coati_core_local_0_1"
+);
 
 /// This thread's cells.
 #[inline(always)]
@@ -110,6 +113,21 @@ pub(crate) fn with<R>(
     // `enter` while nobody is using one, which `depth` tells. There is no other reference: only the
     // first of nested turns gets this far.
     f(recorder.map(|mut recorder| unsafe { recorder.as_mut() }))
+}
+
+/// [`with`] where that takes no call; `None`, and `f` has not run, where it would.
+#[inline(always)]
+pub(crate) fn with_cached<R>(key: u64, f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
+    // SAFETY: as in `local`, unless it is null.
+    let local = unsafe { known_address().as_ref() }?;
+    if local.key.get() != key || local.depth.get() != 0 {
+        return None;
+    }
+    let _turn = Turn::begin(local);
+    // A signal handler may have changed it just before the turn began; it is some recorder still.
+    // SAFETY: as in `with`; no pipeline has the key 0, so a recorder was cached with the key, and
+    // none is ever taken out of the cache but for another.
+    Some(f(unsafe { &mut *local.recorder.get() }))
 }
 
 #[cold]

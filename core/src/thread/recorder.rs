@@ -10,7 +10,7 @@ use crate::ledger::{Count, Counts, Reason, Signal};
 use crate::log::{LogHead, encode_log};
 use crate::metrics::{Instrument, Label, Series, SeriesCache, Shard};
 use crate::pipeline::{Overflow, Pipeline};
-use crate::record::fields::{AnyFields, PlainFields};
+use crate::record::fields::{AnyFields, KnownFields, PlainFields};
 use crate::record::write::Encoder;
 use crate::record::{Header, Level, SpanFixed};
 use crate::ring::{NoRoom, Producer};
@@ -139,28 +139,42 @@ impl Recorder {
 
     /// Records a log line.
     #[inline(always)]
-    pub fn log(&mut self, head: &LogHead<'_>, fields: &(impl PlainFields + ?Sized)) {
+    pub fn log(&mut self, head: &LogHead<'_>, fields: &(impl KnownFields + ?Sized)) {
         let ticks = clock::now();
-        let live = self.pipeline.live();
-        let size = head.plain_size(fields, live.max_fields(), self.pipeline.max_string());
-
-        match &mut self.channel {
-            Some((channel, producer))
-                if size as u64 <= producer.open() && size <= self.pipeline.max_record() =>
-            {
-                channel.counts.recorded(Signal::Logs).add(1);
-                // SAFETY: the open stretch is reserved for this producer, contiguous and aligned,
-                // and has `size` bytes.
-                unsafe { head.write_plain(producer.cursor(), size, ticks, fields) };
-                channel.publish(producer, Signal::Logs, size as u64);
-            }
-            _ => self.log_with_care(ticks, *head, &fields.keep()),
+        if !self.log_plain(ticks, head, fields) {
+            self.log_at(ticks, *head, &fields.keep());
         }
+    }
+
+    /// Records a log line of the moment `ticks` if it is plain and the ring has room at once; else
+    /// nothing happens.
+    #[inline(always)]
+    pub fn log_plain(
+        &mut self,
+        ticks: u64,
+        head: &LogHead<'_>,
+        fields: &(impl PlainFields + ?Sized),
+    ) -> bool {
+        let Some((channel, producer)) = &mut self.channel else { return false };
+        let open = (producer.open() as usize).min(self.pipeline.max_record());
+        let limits = (self.pipeline.live().max_fields(), self.pipeline.max_string());
+        let start = producer.cursor();
+        // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
+        let written = unsafe { head.write_plain(start, start.add(open), ticks, fields, limits) };
+        let Some(size) = written else { return false };
+        channel.counts.recorded(Signal::Logs).add(1);
+        channel.publish(producer, Signal::Logs, size as u64);
+        true
+    }
+
+    /// Records a log line of whose fields nothing is known.
+    pub fn log_with_care(&mut self, head: &LogHead<'_>, fields: &dyn AnyFields) {
+        self.log_at(clock::now(), *head, fields);
     }
 
     #[cold]
     #[inline(never)]
-    fn log_with_care(&mut self, ticks: u64, head: LogHead<'_>, fields: &dyn AnyFields) {
+    fn log_at(&mut self, ticks: u64, head: LogHead<'_>, fields: &dyn AnyFields) {
         let limit = self.pipeline.live().max_fields();
         self.record_at(ticks, Signal::Logs, head.level, |encoder, ticks| {
             encode_log(encoder, ticks, &head, |encoder| fields.encode(encoder, limit));
