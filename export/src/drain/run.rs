@@ -36,8 +36,9 @@ pub struct Settings {
 /// gets its space back only then.
 const BATCH_BYTES: usize = 384 << 10;
 
-/// The longest nap. With the merge window it stays well under the 100 ms that a record may take.
-const LONGEST_NAP: Duration = Duration::from_millis(50);
+/// The longest nap. With the merge window it stays under the 100 ms that a record may take; each one
+/// less a second is less work for a machine with nothing to do.
+const LONGEST_NAP: Duration = Duration::from_millis(75);
 const SHORTEST_NAP: Duration = Duration::from_millis(1);
 /// How often the clock is compared, and losses are written into the stream.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
