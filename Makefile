@@ -43,6 +43,14 @@ test-rust: ## Unit, property and integration tests of the Rust crates
 	cargo test --workspace --exclude coati-python --exclude coati-loom-tests
 	cargo test --release -p coati-export --test engine
 
+.PHONY: test-memory
+test-memory: ## Resident memory over 10 M records, 1 M label sets, 256 and 10,000 threads
+	cargo run --release -q -p coati-benches --bin memory
+
+.PHONY: bench-idle
+bench-idle: ## Processor time over an idle minute with 50 threads registered
+	cargo run --release -q -p coati-benches --bin idle
+
 LOOM := CARGO_TARGET_DIR=$(CURDIR)/target/loom RUSTFLAGS="--cfg coati_loom"
 
 .PHONY: test-loom
