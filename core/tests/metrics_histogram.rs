@@ -54,6 +54,26 @@ fn close(a: f64, b: f64, scale: f64) -> bool {
 
 proptest! {
     #[test]
+    fn a_snapshot_by_powers_is_the_whole_one_at_scale_0(
+        before in prop::collection::vec(value(), 0..50),
+        since in prop::collection::vec((value(), any::<bool>()), 0..200),
+    ) {
+        let (store, shard, series) = series_with(None);
+        let other = store.acquire_shard();
+        before.iter().for_each(|value| series.record(&shard, *value));
+        store.reset();
+        for (value, in_other) in &since {
+            series.record(if *in_other { &other } else { &shard }, *value);
+        }
+        let whole = read(&store);
+        let Value::Histogram(powers) = store.snapshot_powers().remove(0).series.remove(0).value
+        else { panic!("a histogram") };
+        prop_assert_eq!(exponential(&powers), &exponential(&whole).downscale(0));
+        prop_assert_eq!(powers.count, since.len() as u64);
+        prop_assert_eq!((powers.sum, powers.min, powers.max), (whole.sum, whole.min, whole.max));
+    }
+
+    #[test]
     fn quantiles_are_within_the_promise(
         mut values in prop::collection::vec(value(), 1..400),
         q in 0.0..=1.0f64,

@@ -1,6 +1,7 @@
 //! The engine: a pipeline, its drain, its sinks and its endpoint, from start to shutdown.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,7 @@ struct Running {
     health: Arc<Health>,
     memory: MemoryRecords,
     labels: Arc<LabelRules>,
+    page: Arc<Page>,
     rings: Option<Arc<RingFiles>>,
     server: Mutex<Option<Server>>,
     address: Option<SocketAddr>,
@@ -134,8 +136,9 @@ impl Engine {
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
         // A child would only compete with its parent for the address.
+        let page = Arc::<Page>::default();
         let server = config.metrics.prometheus.as_deref().filter(|_| child.is_none());
-        let server = server.and_then(|address| serve(address, &pipeline, &labels, &health));
+        let server = server.and_then(|address| serve(address, &pipeline, &labels, &page, &health));
         let address = server.as_ref().map(Server::local_addr);
         let server = Mutex::new(server);
         let running = Arc::new(Running {
@@ -144,6 +147,7 @@ impl Engine {
             health,
             memory,
             labels,
+            page,
             rings,
             server,
             address,
@@ -315,13 +319,14 @@ impl Engine {
     /// All metrics now, after running observable callbacks.
     pub fn snapshot(&self) -> Vec<MetricSnapshot> {
         self.running().map_or_else(Vec::new, |running| {
-            read_metrics(running.pipeline.metrics(), &running.labels)
+            read_metrics(running.pipeline.metrics(), &running.labels, Store::snapshot)
         })
     }
 
     /// All metrics now in Prometheus' text format.
     pub fn prometheus_text(&self) -> String {
-        exposition(&self.snapshot())
+        let Some(running) = self.running() else { return String::new() };
+        running.page.text(running.pipeline.metrics(), &running.labels)
     }
 
     /// Where metrics are served.
@@ -362,9 +367,13 @@ fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {
 }
 
 /// What metrics show outside: after the callbacks have run, and masked.
-fn read_metrics(store: &Store, labels: &LabelRules) -> Vec<MetricSnapshot> {
+fn read_metrics(
+    store: &Store,
+    labels: &LabelRules,
+    read: fn(&Store) -> Vec<MetricSnapshot>,
+) -> Vec<MetricSnapshot> {
     store.collect();
-    let mut metrics = store.snapshot();
+    let mut metrics = read(store);
     labels.apply(&mut metrics);
     metrics
 }
@@ -378,22 +387,35 @@ fn note_refused(store: &Store, health: &Health) {
     }
 }
 
-fn exposition(metrics: &[MetricSnapshot]) -> String {
-    let mut text = Vec::new();
-    prometheus::encode(metrics, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+/// Makes pages of Prometheus' text.
+#[derive(Default)]
+struct Page {
+    /// How long the last one was: the next one will be about as long, and text that has to move to
+    /// larger memory again and again costs as much as it costs to write.
+    len: AtomicUsize,
+}
+
+impl Page {
+    fn text(&self, store: &Store, labels: &LabelRules) -> String {
+        let len = self.len.load(Ordering::Relaxed);
+        let mut text = String::with_capacity(len + len / 16);
+        prometheus::encode(&read_metrics(store, labels, Store::snapshot_powers), &mut text);
+        self.len.store(text.len(), Ordering::Relaxed);
+        text
+    }
 }
 
 fn serve(
     address: &str,
     pipeline: &Arc<Pipeline>,
     labels: &Arc<LabelRules>,
+    page: &Arc<Page>,
     health: &Arc<Health>,
 ) -> Option<Server> {
     let (store, healthy) = (Arc::downgrade(pipeline.metrics()), Arc::downgrade(health));
-    let labels = labels.clone();
+    let (labels, page) = (labels.clone(), page.clone());
     let started = Server::start(address, Limits::default(), move |path| {
-        respond(path, &store, &labels, &healthy)
+        respond(path, &store, &labels, &page, &healthy)
     });
     match started {
         Ok(server) => Some(server),
@@ -408,12 +430,12 @@ fn respond(
     path: &str,
     store: &Weak<Store>,
     labels: &LabelRules,
+    page: &Page,
     health: &Weak<Health>,
 ) -> Response {
     match (path, store.upgrade(), health.upgrade()) {
         ("/metrics", Some(store), _) => {
-            let text = exposition(&read_metrics(&store, labels));
-            Response::ok(prometheus::CONTENT_TYPE, text)
+            Response::ok(prometheus::CONTENT_TYPE, page.text(&store, labels))
         }
         ("/healthz", store, Some(health)) => {
             if let Some(store) = store {

@@ -24,7 +24,9 @@ use std::sync::Arc;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Appends all metrics that have series.
-pub fn encode(metrics: &[MetricSnapshot], out: &mut Vec<u8>) {
+pub fn encode(metrics: &[MetricSnapshot], out: &mut String) {
+    // SAFETY: only whole texts and ASCII are appended.
+    let out = unsafe { out.as_mut_vec() };
     let mut names = Names::default();
     for metric in metrics {
         // An empty one takes its name all the same, so that others keep theirs when it fills.

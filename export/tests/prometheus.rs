@@ -98,9 +98,13 @@ fn parse(text: &str) -> Page {
 }
 
 fn text(store: &Store) -> String {
-    let mut out = Vec::new();
-    encode(&store.snapshot(), &mut out);
-    String::from_utf8(out).unwrap()
+    let [fine, powers] = [store.snapshot(), store.snapshot_powers()].map(|metrics| {
+        let mut out = String::new();
+        encode(&metrics, &mut out);
+        out
+    });
+    assert_eq!(fine, powers, "a text shows powers of two alone");
+    powers
 }
 
 fn store() -> Arc<Store> {

@@ -73,9 +73,9 @@ impl Place {
     }
 }
 
-/// The exponential bucket index of the first bucket of an octave.
-pub(super) fn first_index(octave: usize) -> i32 {
-    (octave as i32 - 1023) * SUBS as i32
+/// The index at scale 0 of the bucket that an octave is.
+pub(super) fn exponent(octave: usize) -> i32 {
+    octave as i32 - 1023
 }
 
 /// The lower end of bucket `index` at `scale`, which is also the upper end of the one before;

@@ -276,18 +276,18 @@ impl HistogramCells {
     }
 }
 
-/// Sums one side of several threads' cells, octave by octave from the lowest.
-pub(super) fn sum_octaves(
+/// Sums one side of several threads' cells, octave by octave from the lowest, each in `N` parts.
+pub(super) fn sum_octaves<const N: usize>(
     cells: &[&HistogramCells],
     positive: bool,
-    mut each: impl FnMut(usize, &[u64; SUBS]),
+    mut each: impl FnMut(usize, &[u64; N]),
 ) {
+    const { assert!(SUBS.is_multiple_of(N)) };
     let roots: Vec<&Root> = cells.iter().filter_map(|cells| cells.side(positive)).collect();
     if roots.is_empty() {
         return;
     }
     let mut mids: Vec<&Mid> = Vec::with_capacity(roots.len());
-    let mut total = [0; SUBS];
     for high in 0..ROOTS {
         mids.clear();
         mids.extend(roots.iter().filter_map(|root| root[high].get()));
@@ -295,14 +295,16 @@ pub(super) fn sum_octaves(
             continue;
         }
         for low in 0..MIDS {
-            let mut octaves = mids.iter().filter_map(|mid| mid[low].get());
-            let Some(first) = octaves.next() else { continue };
-            for (sum, cell) in total.iter_mut().zip(&first.0) {
-                *sum = cell.load(Ordering::Relaxed);
+            let mut octaves = mids.iter().filter_map(|mid| mid[low].get()).peekable();
+            if octaves.peek().is_none() {
+                continue;
             }
+            let mut total = [0; N];
             for octave in octaves {
-                for (sum, cell) in total.iter_mut().zip(&octave.0) {
-                    *sum = sum.wrapping_add(cell.load(Ordering::Relaxed));
+                for (sum, part) in total.iter_mut().zip(octave.0.chunks_exact(SUBS / N)) {
+                    for cell in part {
+                        *sum = u64::wrapping_add(*sum, cell.load(Ordering::Relaxed));
+                    }
                 }
             }
             each(high * MIDS + low, &total);

@@ -107,7 +107,11 @@ impl Exponential {
         self.negative = combine(&self.negative, &other.negative, u64::wrapping_add);
     }
 
+    /// Takes away what was there earlier, perhaps at a finer scale.
     fn subtract(&mut self, base: &Self) {
+        if base.scale > self.scale {
+            return self.subtract(&base.downscale(self.scale));
+        }
         self.zero = self.zero.saturating_sub(base.zero);
         self.positive = combine(&self.positive, &base.positive, u64::saturating_sub);
         self.negative = combine(&self.negative, &base.negative, u64::saturating_sub);

@@ -1,6 +1,6 @@
 //! Reading a series: sums over shards, less what a reset found.
 
-use super::buckets::{SUBS, first_index};
+use super::buckets::{SUBS, exponent};
 use super::cells::{Extremes, HistogramCells, sum_octaves};
 use super::descriptor::{Buckets, Kind};
 use super::histogram::{Bucket, Exponential, HistogramBuckets, HistogramSnapshot};
@@ -50,7 +50,7 @@ impl Series {
     /// A number's value: int until the first float add, then float. A histogram's count.
     pub fn value(&self) -> Number {
         let shards = self.registry().read();
-        match self.read(&shards) {
+        match self.read::<SUBS>(&shards) {
             Value::Number(number) => number,
             Value::Histogram(histogram) => Number::Int(histogram.count as i64),
         }
@@ -59,15 +59,15 @@ impl Series {
     /// A histogram's statistics; empty ones for other kinds.
     pub fn stats(&self) -> Stats {
         let shards = self.registry().read();
-        match self.read(&shards) {
+        match self.read::<SUBS>(&shards) {
             Value::Number(_) => Stats::new(HistogramSnapshot::exponential()),
             Value::Histogram(histogram) => Stats::new(*histogram),
         }
     }
 
-    /// What was counted since the last reset.
-    pub(super) fn read(&self, shards: &[Arc<Shard>]) -> Value {
-        let mut totals = self.totals(shards);
+    /// What was counted since the last reset; exponential histograms with `N` buckets an octave.
+    pub(super) fn read<const N: usize>(&self, shards: &[Arc<Shard>]) -> Value {
+        let mut totals = self.totals::<N>(shards);
         if let Some(base) = &*lock(&self.base) {
             totals.subtract(base);
         }
@@ -86,9 +86,9 @@ impl Series {
         reader: u64,
     ) -> Value {
         if matches!(self.descriptor().kind, Kind::Gauge | Kind::UpDownCounter) {
-            return self.read(shards);
+            return self.read::<SUBS>(shards);
         }
-        let mut totals = self.totals(shards);
+        let mut totals = self.totals::<SUBS>(shards);
         let before = base.replace(totals.clone());
         if let Some(before) = before {
             totals.subtract(&before);
@@ -114,7 +114,7 @@ impl Series {
             }
             Kind::Counter | Kind::UpDownCounter => {}
         }
-        *lock(&self.base) = Some(Box::new(self.totals(shards)));
+        *lock(&self.base) = Some(Box::new(self.totals::<SUBS>(shards)));
     }
 
     /// Ends the window in which extremes are gathered and hands it to the delta readers.
@@ -140,9 +140,9 @@ impl Series {
         owned.chain(self.histogram.as_ref().and_then(|state| state.shared.get()))
     }
 
-    fn totals(&self, shards: &[Arc<Shard>]) -> Totals {
+    fn totals<const N: usize>(&self, shards: &[Arc<Shard>]) -> Totals {
         if self.histogram.is_some() {
-            return Totals::Histogram(Box::new(self.histogram_totals(shards)));
+            return Totals::Histogram(Box::new(self.histogram_totals::<N>(shards)));
         }
         let (mut int, mut float) = (self.shared_int(), self.shared_float());
         for pair in shards.iter().filter_map(|shard| shard.number(self.number_slot())) {
@@ -152,14 +152,16 @@ impl Series {
         Totals::Number { int, float }
     }
 
-    fn histogram_totals(&self, shards: &[Arc<Shard>]) -> HistogramSnapshot {
+    fn histogram_totals<const N: usize>(&self, shards: &[Arc<Shard>]) -> HistogramSnapshot {
         let cells: Vec<&HistogramCells> = self.cells(shards).collect();
         let mut histogram = match &self.descriptor().buckets {
             Buckets::Exponential => HistogramSnapshot::exponential(),
             Buckets::Explicit(bounds) => HistogramSnapshot::explicit(bounds.clone()),
         };
         match &mut histogram.buckets {
-            HistogramBuckets::Exponential(exponential) => exponential_totals(exponential, &cells),
+            HistogramBuckets::Exponential(exponential) => {
+                exponential_totals::<N>(exponential, &cells);
+            }
             HistogramBuckets::Explicit { counts, .. } => {
                 for cells in &cells {
                     for (sum, cell) in counts.iter_mut().zip(cells.explicit()) {
@@ -176,17 +178,23 @@ impl Series {
     }
 }
 
-fn exponential_totals(exponential: &mut Exponential, cells: &[&HistogramCells]) {
+fn exponential_totals<const N: usize>(exponential: &mut Exponential, cells: &[&HistogramCells]) {
+    // Room for most histograms: finding it by doubling would copy them.
+    const OCTAVES_AT_FIRST: usize = 8;
+    exponential.scale = N.ilog2() as i32;
     exponential.zero = cells.iter().map(|cells| cells.zero()).sum();
     for positive in [true, false] {
         let side = if positive { &mut exponential.positive } else { &mut exponential.negative };
-        let mut filled = [Bucket { index: 0, count: 0 }; SUBS];
-        sum_octaves(cells, positive, |octave, counts: &[u64; SUBS]| {
+        let mut filled = [Bucket { index: 0, count: 0 }; N];
+        sum_octaves(cells, positive, |octave, counts: &[u64; N]| {
             // Which buckets are empty is not predictable: each is written, and kept by its count.
             let mut len = 0;
-            for (index, &count) in (first_index(octave)..).zip(counts) {
+            for (index, &count) in (exponent(octave) * N as i32..).zip(counts) {
                 filled[len] = Bucket { index, count };
                 len += usize::from(count > 0);
+            }
+            if side.is_empty() {
+                side.reserve(OCTAVES_AT_FIRST * N);
             }
             side.extend_from_slice(&filled[..len]);
         });

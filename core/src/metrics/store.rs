@@ -1,5 +1,6 @@
 //! The store: instruments, shards, snapshots.
 
+use super::buckets::SUBS;
 use super::descriptor::{Descriptor, Kind, MetricError};
 use super::index::Index;
 use super::instrument::{Common, Instrument};
@@ -173,7 +174,13 @@ impl Store {
 
     /// All metrics in the order they were made, without stopping writers.
     pub fn snapshot(&self) -> Vec<MetricSnapshot> {
-        self.read(|series, shards| series.read(shards))
+        self.read(|series, shards| series.read::<SUBS>(shards))
+    }
+
+    /// The same for text formats: exponential histograms at scale 0, which has a bucket for each
+    /// power of two.
+    pub fn snapshot_powers(&self) -> Vec<MetricSnapshot> {
+        self.read(|series, shards| series.read::<1>(shards))
     }
 
     pub(super) fn read(

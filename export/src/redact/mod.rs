@@ -95,9 +95,22 @@ impl LabelRules {
     /// Masks the labels of what was read, and adds up series that become equal.
     pub fn apply(&self, metrics: &mut [MetricSnapshot]) {
         let Some(rules) = self.0.load_full() else { return };
-        let names_secret = |label: &OwnedLabel| rules.matches(&label.key);
         for metric in metrics {
-            if !metric.series.iter().any(|series| series.labels.iter().any(names_secret)) {
+            // The series of a metric share their keys, so that few have to be judged.
+            const FEW: usize = 16;
+            let mut passing: Vec<*const u8> = Vec::new();
+            let mut names_secret = |label: &OwnedLabel| {
+                let key = label.key.as_ptr();
+                if passing.contains(&key) {
+                    return false;
+                }
+                let secret = rules.matches(&label.key);
+                if !secret && passing.len() < FEW {
+                    passing.push(key)
+                }
+                secret
+            };
+            if !metric.series.iter().any(|series| series.labels.iter().any(&mut names_secret)) {
                 continue;
             }
             let kind = metric.descriptor.kind;
