@@ -54,7 +54,7 @@ unsafe impl PlainFields for Given<'_> {
             return None;
         }
         let last = end as usize - kept_back;
-        let cache = keys::cache();
+        let cache = keys::cache()?;
         let (mut seen, mut repeated) = (0u64, 0);
         for field in self.0 {
             // SAFETY: `new` was promised so.
@@ -144,7 +144,7 @@ impl<'a> Checked<'a> {
                 COATI_FIELD_STR => Content::Text(text::replaced(value.str.bytes()?, max_string)),
                 _ => return Err(Failure::BadArgument),
             };
-            let key = match keys::cache().id(field.key.bytes()?) {
+            let key = match keys::id(field.key.bytes()?) {
                 Some(id) => CheckedKey::Id(id),
                 None => CheckedKey::Text(text::kept(field.key)?),
             };

@@ -22,21 +22,53 @@ struct Entry {
 /// A thread's own table.
 pub(crate) struct Cache([Cell<Entry>; SLOTS]);
 
+/// Takes the table away with the thread.
+struct Owner(Box<Cache>);
+
 thread_local! {
-    static CACHE: Cache = const { Cache([const { Cell::new(Entry::NONE) }; SLOTS]) };
+    /// Null before the first look-up and after the thread's end.
+    static TABLE: Cell<*const Cache> = const { Cell::new(std::ptr::null()) };
+    // On the heap: memory of thread-locals that are found without a call is scarce.
+    static OWNER: Owner = Owner(Box::new(Cache([const { Cell::new(Entry::NONE) }; SLOTS])));
 }
 
 coati_core::thread_address!(
-    fn address() and fn known_address() -> *const Cache,
-    of CACHE, as "coati_capi_keys_0_1"
+    fn address() and fn known_address() -> *const Cell<*const Cache>,
+    of TABLE, as "coati_capi_keys_0_1"
 );
 
-/// This thread's table.
+impl Drop for Owner {
+    fn drop(&mut self) {
+        TABLE.with(|table| table.set(std::ptr::null()));
+    }
+}
+
+/// This thread's table; none when the thread is about to end.
 #[inline(always)]
-pub(crate) fn cache<'a>() -> &'a Cache {
-    // SAFETY: a thread-local without a destructor lives as long as its thread, and a reference to
-    // cells cannot leave the thread.
-    unsafe { &*address() }
+pub(crate) fn cache<'a>() -> Option<&'a Cache> {
+    // SAFETY: a thread-local without a destructor lives as long as its thread.
+    let table = unsafe { &*address() }.get();
+    // SAFETY: null, or the table that its owner takes away only when the thread ends and no call
+    // is under way; a reference to cells cannot leave the thread.
+    unsafe { table.as_ref() }.or_else(first)
+}
+
+#[cold]
+#[inline(never)]
+fn first<'a>() -> Option<&'a Cache> {
+    let made = OWNER.try_with(|owner| std::ptr::from_ref(&*owner.0)).ok()?;
+    TABLE.with(|table| table.set(made));
+    // SAFETY: as above.
+    Some(unsafe { &*made })
+}
+
+/// The id of `key`; `None` where it has none and the text itself has to be written.
+pub(crate) fn id(key: &[u8]) -> Option<Id> {
+    match cache() {
+        // SAFETY: a slice is readable.
+        Some(cache) => unsafe { cache.id_at(key.as_ptr(), key.len()) },
+        None => intern::intern(std::str::from_utf8(key).ok()?),
+    }
 }
 
 #[inline(always)]
@@ -62,12 +94,6 @@ impl Cache {
         }
         // SAFETY: the caller's promise.
         look_up(cell, unsafe { slice(key, len) }.ok()?)
-    }
-
-    /// The id of `key`, as [`Cache::id_at`].
-    pub(crate) fn id(&self, key: &[u8]) -> Option<Id> {
-        // SAFETY: a slice is readable.
-        unsafe { self.id_at(key.as_ptr(), key.len()) }
     }
 }
 
@@ -133,10 +159,6 @@ unsafe fn gist(from: *const u8, len: usize) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(key: &[u8]) -> Option<Id> {
-        cache().id(key)
-    }
 
     #[test]
     fn texts_of_any_length_are_compared_whole() {

@@ -1,12 +1,21 @@
 //! The address of a thread-local without a call.
 //!
 //! In a shared library each access to a thread-local calls `__tls_get_addr`, which costs more than
-//! adding to a counter. A word in the static TLS block (initial-exec model) needs no call; it keeps
-//! the address. Eight bytes: the loader's surplus for libraries loaded later has room for them.
+//! adding to a counter. With the feature `initial-exec` a word in the static TLS block keeps the
+//! address and needs no call. The price: all thread-locals of a library that is loaded later have
+//! to fit into the little room that the loader has left there, so it is for libraries that
+//! programs are linked with, and they keep their thread-locals small.
 
 /// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
 /// no destructor, and `fn $known()`, which makes no call and may therefore tell null. `$symbol`
 /// names the word and is unique in the program.
+#[cfg(all(
+    feature = "initial-exec",
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64",
+    not(miri)
+))]
 #[macro_export]
 #[doc(hidden)]
 macro_rules! thread_address {
@@ -14,7 +23,6 @@ macro_rules! thread_address {
         fn $name:ident() and fn $known:ident() -> *const $type:ty,
         of $local:path, as $symbol:literal
     ) => {
-        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
         ::core::arch::global_asm!(
             ".pushsection .tbss,\"awT\",@nobits",
             ".p2align 3",
@@ -27,7 +35,6 @@ macro_rules! thread_address {
             ".popsection",
         );
 
-        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
         #[inline(always)]
         fn $known() -> *const $type {
             let address: *const $type;
@@ -43,7 +50,6 @@ macro_rules! thread_address {
             address
         }
 
-        #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
         #[inline(always)]
         fn $name() -> *const $type {
             #[cold]
@@ -66,26 +72,34 @@ macro_rules! thread_address {
             let address = $known();
             if address.is_null() { first() } else { address }
         }
+    };
+}
 
-        #[cfg(not(all(
-            target_os = "linux",
-            target_env = "gnu",
-            target_arch = "x86_64",
-            not(miri)
-        )))]
+/// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
+/// no destructor, and `fn $known()`, which makes no call and may therefore tell null. `$symbol`
+/// names the word and is unique in the program.
+#[cfg(not(all(
+    feature = "initial-exec",
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64",
+    not(miri)
+)))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! thread_address {
+    (
+        fn $name:ident() and fn $known:ident() -> *const $type:ty,
+        of $local:path, as $symbol:literal
+    ) => {
         #[inline(always)]
         fn $known() -> *const $type {
             $local.with(::core::ptr::from_ref)
         }
 
-        #[cfg(not(all(
-            target_os = "linux",
-            target_env = "gnu",
-            target_arch = "x86_64",
-            not(miri)
-        )))]
         #[inline(always)]
         fn $name() -> *const $type {
+            const { assert!(!::core::mem::needs_drop::<$type>()) };
             $known()
         }
     };
