@@ -12,8 +12,14 @@ fn descriptor(name: &str, kind: Kind) -> Descriptor {
     Descriptor::new(name, kind, "", "")
 }
 
+/// Miri takes a thousand times as long.
+const fn unless_miri(many: u32, few: u32) -> u32 {
+    if cfg!(miri) { few } else { many }
+}
+
 #[test]
 fn ten_thousand_short_threads_lose_nothing_and_cost_nothing() {
+    const THREADS: u32 = unless_miri(10_000, 40);
     let store = Store::new(StoreConfig::default());
     let counter = store.instrument(descriptor("c", Kind::Counter)).unwrap().series(&[]);
     let histogram = store.instrument(descriptor("h", Kind::Histogram)).unwrap().series(&[]);
@@ -25,7 +31,7 @@ fn ten_thousand_short_threads_lose_nothing_and_cost_nothing() {
     }
     shards.into_iter().for_each(|shard| store.release_shard(shard));
     let before = store.memory_bytes();
-    for first in (0..10_000u32).step_by(4) {
+    for first in (0..THREADS).step_by(4) {
         thread::scope(|scope| {
             for i in first..first + 4 {
                 let (store, counter, histogram) = (&store, &counter, &histogram);
@@ -39,9 +45,9 @@ fn ten_thousand_short_threads_lose_nothing_and_cost_nothing() {
         });
     }
     assert_eq!(store.memory_bytes(), before);
-    assert_eq!(counter.value(), Number::Int(3 * 10_004));
+    assert_eq!(counter.value(), Number::Int(3 * i64::from(THREADS + 4)));
     let stats = histogram.stats();
-    assert_eq!((stats.count, stats.sum), (10_032, 4.5 * 10_032.0));
+    assert_eq!((stats.count, stats.sum), (u64::from(THREADS + 32), 4.5 * f64::from(THREADS + 32)));
 }
 
 /// Adds up what a delta reader reports.
@@ -76,6 +82,9 @@ impl Total {
 
 #[test]
 fn readers_see_counts_that_only_grow() {
+    const ROUNDS: u32 = unless_miri(20, 2);
+    const VALUES: u32 = unless_miri(1000, 40);
+    const ALL: u32 = 3 * ROUNDS * VALUES;
     let store = Store::new(StoreConfig::default());
     let counter = store.instrument(descriptor("c", Kind::Counter)).unwrap().series(&[]);
     let histogram = store.instrument(descriptor("h", Kind::Histogram)).unwrap().series(&[]);
@@ -84,9 +93,9 @@ fn readers_see_counts_that_only_grow() {
     let mut total = Total::default();
     thread::scope(|scope| {
         let write = || {
-            for _ in 0..20 {
+            for _ in 0..ROUNDS {
                 let shard = store.acquire_shard();
-                for i in 1..=1000 {
+                for i in 1..=VALUES {
                     counter.add_int(&shard, 1);
                     histogram.record(&shard, f64::from(i));
                 }
@@ -109,13 +118,17 @@ fn readers_see_counts_that_only_grow() {
         done.store(true, Ordering::Release);
     });
     total.add(reader.read());
-    assert_eq!((total.counted, total.recorded), (60_000, 60_000));
+    assert_eq!((total.counted, total.recorded), (i64::from(ALL), u64::from(ALL)));
     let stats = histogram.stats();
-    assert_eq!((stats.min, stats.max, stats.sum), (1.0, 1000.0, 60.0 * 500_500.0));
+    let mean = f64::from(VALUES + 1) / 2.0;
+    assert_eq!((stats.min, stats.max), (1.0, f64::from(VALUES)));
+    assert_eq!(stats.sum, f64::from(ALL) * mean);
 }
 
 #[test]
 fn beyond_the_budget_threads_share_cells_exactly() {
+    const EACH: u32 = unless_miri(1000, 40);
+    let all = f64::from(4 * EACH);
     for shard_bytes in [0, 7_000, 12_000, 20_000, 40_000] {
         let store = Store::new(StoreConfig { shard_bytes, ..StoreConfig::default() });
         let of = |name, kind| store.instrument(descriptor(name, kind)).unwrap();
@@ -128,7 +141,7 @@ fn beyond_the_budget_threads_share_cells_exactly() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let shard = store.acquire_shard();
-                    for i in 0..1000i32 {
+                    for i in 0..EACH as i32 {
                         let label = LabelValue::Int(i64::from(i % 700));
                         counters.series(&[("i", label)]).add_int(&shard, 1);
                         floats.add_float(&shard, 0.5);
@@ -140,15 +153,16 @@ fn beyond_the_budget_threads_share_cells_exactly() {
             }
         });
         let total: f64 = counters.all().iter().map(|series| series.value().as_f64()).sum();
-        assert_eq!(total, 4000.0, "{shard_bytes}");
-        assert_eq!(floats.value(), Number::Float(2000.0));
+        assert_eq!(total, all, "{shard_bytes}");
+        assert_eq!(floats.value(), Number::Float(all / 2.0));
         let stats = exponential.stats();
-        assert_eq!((stats.count, stats.min, stats.max), (4000, -3.0, 996.0));
-        assert_eq!(stats.sum, 4.0 * (499_500.0 - 3000.0));
+        assert_eq!((stats.count, stats.min), (u64::from(4 * EACH), -3.0));
+        assert_eq!(stats.max, f64::from(EACH) - 4.0);
+        assert_eq!(stats.sum, all * ((f64::from(EACH) - 1.0) / 2.0 - 3.0));
         let Value::Histogram(explicit) = &store.snapshot()[3].series[0].value else { panic!() };
         let mut low = 0;
         explicit.at_most_powers(4..5, |count| low = count);
-        assert_eq!((low, explicit.count), (44, 4000));
+        assert_eq!((low, explicit.count), (44, u64::from(4 * EACH)));
     }
 }
 

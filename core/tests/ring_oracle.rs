@@ -99,7 +99,7 @@ fn check(spare: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 400 }))]
 
     #[test]
     fn what_goes_in_comes_out_in_order(steps in prop::collection::vec(step(), 1..200)) {

@@ -134,6 +134,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and slow")]
     fn boundaries_are_exact() {
         for (s, &fraction) in BOUNDARIES.iter().enumerate() {
             let floor = (1u64 << 52) + fraction;
@@ -159,6 +160,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and slow")]
     fn a_scan_of_an_octave_counts_boundaries() {
         for step in 0..100_000u64 {
             let fraction = step * ((1 << 52) / 100_000) + 1;

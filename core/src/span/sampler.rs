@@ -118,6 +118,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and slow")]
     fn a_ratio_keeps_its_share_and_children_follow() {
         let generator = Generator::seeded();
         let sampler = Sampler::from_name("parentbased_traceidratio", 0.1).unwrap();
