@@ -58,7 +58,7 @@ test-loom: ## Loom models of ring, registry, ledger, shards, flush and shutdown 
 	$(LOOM) cargo test -p coati-loom-tests --profile loom -- --nocapture
 
 .PHONY: loom-mutants
-loom-mutants: ## Weaken each key ordering in turn; its model must fail (5 minutes)
+loom-mutants: ## Take each key ordering and guard away in turn; its model or test must fail (2 minutes)
 	CARGO_TARGET_DIR=$(CURDIR)/target/loom loom-tests/mutants.sh
 
 .PHONY: test-c

@@ -1,41 +1,78 @@
 #!/bin/sh
-# Weakens one ordering at a time to Relaxed and requires the model that stands for it to fail.
+# Takes one ordering or guard away at a time and requires what stands for it to fail: a loom model,
+# or a test of the core where no other thread is needed to see the harm (test binary:test).
 # Usage: loom-tests/mutants.sh [mutant...]; without names, all that core/src has.
+#
+# All mutants are in one build; the variable COATI_MUTANT chooses.
 set -eu
 cd "$(dirname "$0")/.."
 
-# Mutant and its model. Every order!(…, "name") in core/src must stand here.
-models='
-flush_complete       flush_is_answered_after_what_came_before_it
-flush_is_done        flush_is_answered_after_what_came_before_it
-flush_pending        flush_is_answered_after_what_came_before_it
-flush_request        flush_is_answered_after_what_came_before_it
-ledger_add           ledger_never_settles_more_than_was_recorded
-ledger_add_shared    ledger_counts_losses_of_threads_without_a_ring
-ledger_get           ledger_never_settles_more_than_was_recorded
-metrics_adopt        metrics_extremes_never_mix_eras
-metrics_ever         metrics_first_delta_sees_extremes_whole
-metrics_extremes     metrics_extremes_never_mix_eras
-metrics_page_get     metrics_page_is_seen_whole
-metrics_page_lost    metrics_shared_cells_are_made_once
-metrics_page_make    metrics_page_is_seen_whole
-metrics_window       metrics_deltas_report_each_value_once
-registry_exit        exit_hands_the_ring_to_the_drain_and_the_next_thread
-registry_recycle     exit_hands_the_ring_to_the_drain_and_the_next_thread
-registry_take_over   exit_hands_the_ring_to_a_thread_that_does_not_wait_for_the_drain
-ring_filler          ring_wraps_around_with_a_filler
-ring_look            ring_refuses_when_full_and_takes_again
-ring_publish         ring_passes_records_of_any_size
-ring_published       ring_passes_records_of_any_size
-ring_release         ring_refuses_when_full_and_takes_again
+# Mutant and what kills it. Every order!(…, "name") and mutant!("name") in core/src must stand here.
+killers='
+flush_any                flush_answers_each_request_apart
+flush_complete           flush_is_answered_after_what_came_before_it
+flush_is_done            flush_is_answered_after_what_came_before_it
+flush_pending            flush_is_answered_after_what_came_before_it
+flush_refresh            flush_of_two_threads_is_answered_for_both
+flush_request            flush_is_answered_after_what_came_before_it
+fork_cached              fork:a_childs_first_record_goes_into_a_pipeline_of_its_own
+fork_generation          fork:a_childs_first_record_goes_into_a_pipeline_of_its_own
+ledger_add               ledger_never_settles_more_than_was_recorded
+ledger_add_shared        ledger_counts_losses_of_threads_without_a_ring
+ledger_get               ledger_never_settles_more_than_was_recorded
+ledger_order             ledger_never_settles_more_than_was_recorded
+ledger_published         ledger_counts_a_record_as_published_before_it_is_taken
+metrics_adopt            metrics_extremes_never_mix_eras
+metrics_budget           metrics_beyond_the_budget_lose_nothing
+metrics_ever             metrics_first_delta_sees_extremes_whole
+metrics_extremes         metrics_extremes_never_mix_eras
+metrics_fast_stamp       metrics_store:reset_starts_from_zero_and_handles_go_on
+metrics_foreign_shard    metrics_threads:a_shard_in_wrong_hands_miscounts_and_stays_sound
+metrics_known            metrics_survive_thread_exit_under_a_reader
+metrics_new_era          metrics_extremes_never_mix_eras
+metrics_new_window       metrics_deltas_report_each_value_once
+metrics_no_era           metrics_first_delta_sees_extremes_whole
+metrics_other_era        metrics_extremes_never_mix_eras
+metrics_other_window     metrics_deltas_report_each_value_once
+metrics_page_get         metrics_page_is_seen_whole
+metrics_page_lost        metrics_shared_cells_are_made_once
+metrics_page_make        metrics_page_is_seen_whole
+metrics_page_twice       metrics_shared_cells_are_made_once
+metrics_window           metrics_deltas_report_each_value_once
+open_spans               pipeline:open_spans_are_bounded_and_the_excess_is_counted
+registry_exit            exit_hands_the_ring_to_the_drain_and_the_next_thread
+registry_known           growth_of_the_registry_is_seen_by_the_drain
+registry_recycle         exit_hands_the_ring_to_the_drain_and_the_next_thread
+registry_recycle_active  exit_hands_the_ring_to_the_drain_and_the_next_thread
+registry_take_over       exit_hands_the_ring_to_a_thread_that_does_not_wait_for_the_drain
+registry_take_over_active exit_hands_the_ring_to_a_thread_that_does_not_wait_for_the_drain
+registry_total           growth_of_the_registry_is_seen_by_the_drain
+restart_key              instrument:a_bound_handle_made_before_init_counts_in_each_pipeline_from_zero
+ring_filler              ring_wraps_around_with_a_filler
+ring_full                ring_oracle:a_record_is_placed_where_it_fits
+ring_full_behind_filler  ring_oracle:a_record_is_placed_where_it_fits
+ring_look                ring_refuses_when_full_and_takes_again
+ring_publish             ring_passes_records_of_any_size
+ring_published           ring_passes_records_of_any_size
+ring_release             ring_refuses_when_full_and_takes_again
+ring_skip                ring_wraps_around_with_a_filler
+ring_spare               ring_oracle:spare_room_is_for_severe_records
+ring_stretch_end         ring_oracle:what_goes_in_comes_out_in_order
+ring_stretch_free        ring_oracle:what_goes_in_comes_out_in_order
+ring_too_large           ring_oracle:a_record_is_placed_where_it_fits
+ring_until               ring_passes_records_of_any_size
+ring_wrap                ring_oracle:a_record_is_placed_where_it_fits
+shutdown_key             pipeline:off_before_install_and_after_uninstall
+shutdown_refresh         shutdown_sweeps_what_came_after_the_last_drain
 '
 
 target=${CARGO_TARGET_DIR:-$PWD/target}/mutants
 mkdir -p "$target"
-export CARGO_TARGET_DIR="$target" RUSTFLAGS='--cfg coati_loom' RUST_BACKTRACE=0
+export RUST_BACKTRACE=0
 
-known=$(printf '%s' "$models" | awk 'NF { print $1 }' | sort)
-found=$(grep -rhoE 'order!\([^)]*"[a-z_]+"' core/src | sed 's/.*"\(.*\)"/\1/' | sort -u)
+known=$(printf '%s' "$killers" | awk 'NF { print $1 }' | sort)
+found=$(cat $(find core/src -name '*.rs' ! -name sync.rs) | tr -d '\n' |
+    grep -oE '(order!\( *[A-Za-z]+, *|mutant!\( *)"[a-z_]+"' | sed 's/.*"\(.*\)"/\1/' | sort -u)
 if [ "$known" != "$found" ]; then
     echo "mutants in core/src and in this script differ:"
     printf 'core/src: %s\n' $found
@@ -43,34 +80,45 @@ if [ "$known" != "$found" ]; then
     exit 1
 fi
 
-survivors=0
-printf '%-20s %-55s %s\n' mutant model result
-for mutant in ${*:-$known}; do
-    model=$(printf '%s' "$models" | awk -v mutant="$mutant" '$1 == mutant { print $2 }')
-    # Cargo keeps what a workspace wrapper builds apart by the wrapper's path, so that only this
-    # workspace's crates are built again for each mutant.
-    wrapper=$target/$mutant.rustc
-    printf '#!/bin/sh\nexec "$@" --cfg coati_mutant --cfg %s\n' "'coati_mutant=\"$mutant\"'" >"$wrapper"
-    chmod +x "$wrapper"
-    export RUSTC_WORKSPACE_WRAPPER="$wrapper"
-    log=$target/$mutant.log
-    cargo test --quiet -p coati-loom-tests --profile loom --no-run >"$log" 2>&1 || {
-        cat "$log"
+# Builds test binaries and lists them, one "name path" in a line.
+build() { # directory, rustc flags, cargo arguments…
+    directory=$target/$1
+    flags=$2
+    shift 2
+    RUSTFLAGS="$flags" CARGO_TARGET_DIR=$directory cargo test --no-run "$@" >"$target/log" 2>&1 || {
+        cat "$target/log" >&2
         exit 1
     }
-    if cargo test --quiet -p coati-loom-tests --profile loom --lib -- --nocapture "$model" \
-        >"$log" 2>&1; then
+    sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$target/log" | while read -r path; do
+        # Cargo shows the path from where it runs, if it is below.
+        printf '%s %s\n' "$(basename "$path" | sed 's/-[0-9a-f]*$//')" "$path"
+    done
+}
+loom=$(build loom '--cfg coati_loom --cfg coati_mutant' -p coati-loom-tests --profile loom)
+core=$(build core '--cfg coati_mutant' -p coati-core --tests)
+
+survivors=0
+printf '%-26s %-72s %s\n' mutant killer result
+for mutant in ${*:-$known}; do
+    killer=$(printf '%s' "$killers" | awk -v mutant="$mutant" '$1 == mutant { print $2 }')
+    case $killer in
+    *:*) name=${killer#*:} binary=$(printf '%s\n' "$core" | awk -v name="${killer%%:*}" '$1 == name { print $2 }') ;;
+    *) name=$killer binary=$(printf '%s\n' "$loom" | awk '{ print $2 }') ;;
+    esac
+    log=$target/$mutant.log
+    if COATI_MUTANT=$mutant "$binary" --nocapture "$name" >"$log" 2>&1; then
         survivors=$((survivors + 1))
         result=SURVIVED
     elif ! grep -q '^running 1 test' "$log"; then
         survivors=$((survivors + 1))
-        result="no such model"
+        result="no such test"
     elif grep -q 'no execution in which' "$log"; then
         survivors=$((survivors + 1))
         result="failed, but not by what the mutant breaks"
     else
-        result="killed: $(sed -n '/panicked at/{n;p;q;}' "$log" | cut -c1-90)"
+        said=$(sed -n '/panicked at/{n;p;q;}' "$log" | cut -c1-60)
+        result="killed: ${said:-$(tail -n 1 "$log")}"
     fi
-    printf '%-20s %-55s %s\n' "$mutant" "$model" "$result"
+    printf '%-26s %-72s %s\n' "$mutant" "$killer" "$result"
 done
 [ "$survivors" -eq 0 ] || { echo "$survivors survived"; exit 1; }

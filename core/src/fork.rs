@@ -23,5 +23,7 @@ pub fn install() {
 
 extern "C" fn in_child() {
     GENERATION.store(GENERATION.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    crate::thread::forget_cached();
+    if !crate::sync::mutant!("fork_cached") {
+        crate::thread::forget_cached();
+    }
 }

@@ -12,6 +12,7 @@ use crate::fork;
 use crate::ledger::{Reason, Signal};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
+use crate::sync::mutant;
 use crate::thread::{self, Recorder};
 
 /// A key that no thread ever caches.
@@ -71,7 +72,9 @@ impl Hub {
 
     /// Switches recording off.
     pub fn uninstall(&self) {
-        self.key.store(OFF, Ordering::Release);
+        if !mutant!("shutdown_key") {
+            self.key.store(OFF, Ordering::Release);
+        }
         self.pipeline.store(None);
         self.live.bump();
     }
@@ -91,7 +94,7 @@ impl Hub {
     /// The current pipeline, fresh in a forked child.
     pub fn pipeline(&self) -> Option<Arc<Pipeline>> {
         let pipeline = self.pipeline.load_full()?;
-        if pipeline.fork_generation() == fork::generation() {
+        if pipeline.fork_generation() == fork::generation() || mutant!("fork_generation") {
             return Some(pipeline);
         }
         self.revive(pipeline)

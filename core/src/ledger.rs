@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::sync::atomic::AtomicU64;
-use crate::sync::{order, own};
+use crate::sync::{mutant, order, own};
 
 /// A stream of records with books of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -226,6 +226,7 @@ impl Ledger {
 /// Adds up `all`, in an order in which no record is delivered or dropped before it is recorded.
 pub fn account<'a>(all: impl Iterator<Item = &'a Counts> + Clone, signal: Signal) -> Account {
     let sum = |pick: &dyn Fn(&Counts) -> &Count| all.clone().map(|c| pick(c).get()).sum::<u64>();
+    let early = if mutant!("ledger_order") { sum(&|c| c.recorded(signal)) } else { 0 };
     let delivered = sum(&|c| c.delivered(signal));
     let dropped: BTreeMap<_, _> = Reason::ALL
         .into_iter()
@@ -234,7 +235,7 @@ pub fn account<'a>(all: impl Iterator<Item = &'a Counts> + Clone, signal: Signal
         .collect();
     let taken = sum(&|c| c.taken(signal));
     let published = sum(&|c| c.published(signal));
-    let recorded = sum(&|c| c.recorded(signal));
+    let recorded = if mutant!("ledger_order") { early } else { sum(&|c| c.recorded(signal)) };
     Account {
         recorded,
         delivered,

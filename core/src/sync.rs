@@ -1,8 +1,9 @@
 //! The one door through which atomics, cells and locks enter this crate.
 //!
 //! Built with `--cfg coati_loom` the same code runs on loom's types, so that a model checks what
-//! ships and not a copy of it. Built with `--cfg coati_mutant="name"` as well, the ordering that
-//! [`order!`] calls `name` is `Relaxed`: a model that does not fail then checks nothing.
+//! ships and not a copy of it. Built with `--cfg coati_mutant` as well, the variable `COATI_MUTANT`
+//! names one mutant: the ordering that [`order!`] calls so is `Relaxed`, or the guard that
+//! [`mutant!`] calls so is left out. A model or test that does not fail then checks nothing.
 
 #[cfg(not(coati_loom))]
 mod imp {
@@ -83,19 +84,31 @@ mod imp {
 
 pub use imp::*;
 
+/// Whether this is the mutant of this name; never in a build without mutants.
+macro_rules! mutant {
+    ($name:literal) => {
+        cfg!(coati_mutant) && $crate::sync::is_mutant($name)
+    };
+}
+pub(crate) use mutant;
+
 /// An ordering that a model checks: `Relaxed` in the mutant of this name.
 macro_rules! order {
-    ($ordering:ident, $mutant:tt) => {
-        const {
-            if cfg!(coati_mutant = $mutant) {
-                $crate::sync::atomic::Ordering::Relaxed
-            } else {
-                $crate::sync::atomic::Ordering::$ordering
-            }
+    ($ordering:ident, $name:literal) => {
+        if $crate::sync::mutant!($name) {
+            $crate::sync::atomic::Ordering::Relaxed
+        } else {
+            $crate::sync::atomic::Ordering::$ordering
         }
     };
 }
 pub(crate) use order;
+
+/// Whether the environment asks for the mutant of this name.
+pub(crate) fn is_mutant(name: &str) -> bool {
+    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| std::env::var("COATI_MUTANT").unwrap_or_default()) == name
+}
 
 /// Locks `mutex`; a panic of an earlier holder does not poison observability.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -80,6 +80,30 @@ fn flush_is_answered_after_what_came_before_it() {
 }
 
 #[test]
+fn flush_answers_each_request_apart() {
+    static ONE: Witness = Witness::new();
+    static BOTH: Witness = Witness::new();
+    explore(1400, Some(3), || {
+        let engine = Engine::new(1);
+        let (channel, mut producer) = engine.registry.attach().unwrap();
+        let drainer = engine.start(Engine::drain);
+        record(&channel, &mut producer, 1, 8);
+        let first = engine.gate.request();
+        record(&channel, &mut producer, 2, 8);
+        let second = engine.gate.request();
+        let both = engine.poll(second, 2);
+        let one = engine.poll(first, 1);
+        BOTH.note(both);
+        ONE.note(one && !both);
+        let mut drains = drainer.join().unwrap();
+        engine.turn(&mut drains);
+        assert!(engine.poll(second, 2));
+    });
+    ONE.require("only the first request is answered");
+    BOTH.require("both are answered while the drain is at work");
+}
+
+#[test]
 fn flush_covers_other_threads_and_waits_for_none() {
     static LATER_TOO: Witness = Witness::new();
     static NOT_LATER: Witness = Witness::new();

@@ -50,6 +50,24 @@ fn ledger_never_settles_more_than_was_recorded() {
 }
 
 #[test]
+fn ledger_counts_a_record_as_published_before_it_is_taken() {
+    static TAKEN: Witness = Witness::new();
+    explore(70, None, || {
+        let registry = Arc::new(registry(32, 1));
+        let books = Counts::default();
+        let (channel, mut producer) = registry.attach().unwrap();
+        let counts = channel.clone();
+        let recorder = thread::spawn(move || record(&channel, &mut producer, 1, 16));
+        drain(&mut Drains::default(), &registry, &books, |_| {});
+        let taken = books.taken(SIGNAL).get();
+        assert!(taken <= counts.counts.published(SIGNAL).get(), "taken and not published");
+        TAKEN.note(taken == 1);
+        recorder.join().unwrap();
+    });
+    TAKEN.require("the record is taken while its thread is at work");
+}
+
+#[test]
 fn ledger_counts_losses_of_threads_without_a_ring() {
     static SOME: Witness = Witness::new();
     explore(1400, None, || {

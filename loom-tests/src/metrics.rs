@@ -99,6 +99,7 @@ fn metrics_beyond_the_budget_lose_nothing() {
     explore(2000, None, || {
         let store = store(0);
         let series = counter(&store);
+        let untouched = store.memory_bytes();
         let threads = [(); 2].map(|()| {
             let (store, series) = (store.clone(), series.clone());
             thread::spawn(move || {
@@ -110,6 +111,7 @@ fn metrics_beyond_the_budget_lose_nothing() {
         ONE.note(value(&series) == 1);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(value(&series), 2);
+        assert_eq!(store.memory_bytes(), untouched, "the budget holds");
     });
     ONE.require("the reader sees one of two adds");
 }

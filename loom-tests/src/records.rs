@@ -47,6 +47,7 @@ pub fn record(channel: &Channel, producer: &mut Producer, number: u64, size: u64
 /// Reads what is published before `until` and hands its numbers to `each`.
 pub fn read(consumer: &mut Consumer, until: u64, mut each: impl FnMut(u64)) {
     while let Some(size) = consumer.peek(until) {
+        assert!(size > 0, "a record that nobody wrote");
         let number = consumer.word(0) >> 32;
         for offset in (8..size).step_by(8) {
             assert_eq!(consumer.word(offset), number * 1000 + offset, "a torn record");

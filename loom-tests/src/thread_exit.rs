@@ -58,6 +58,7 @@ fn exit_hands_the_ring_to_the_drain_and_the_next_thread() {
         assert_eq!(got, if recycled && lost == 0 { vec![1, 2, 3] } else { vec![1, 2] });
         assert_eq!(counts.recorded(SIGNAL).get(), got.len() as u64 + lost);
         assert!(registry.attach().is_some(), "the ring is free in the end");
+        assert!(registry.attach().is_none(), "and free once");
     });
     RECYCLED.require("the second thread records into the first one's ring");
     TOO_EARLY.require("the second thread comes before the first one has gone");

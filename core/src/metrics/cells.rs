@@ -4,7 +4,7 @@ use super::buckets::{OCTAVES, Place, SUBS, explicit};
 use super::budget::Budget;
 use super::lazy::Lazy;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{order, own};
+use crate::sync::{mutant, order, own};
 use std::array::from_fn;
 
 const MIDS: usize = 32;
@@ -143,7 +143,8 @@ impl HistogramCells {
         let Some(place) = Place::of(value) else { return false };
         let Some(mid) = self.positive[place.octave / MIDS].get() else { return false };
         let Some(octave) = mid[place.octave % MIDS].get() else { return false };
-        if own(&self.stamp) != stamp || self.is_extreme(value) {
+        let is_current = own(&self.stamp) == stamp || mutant!("metrics_fast_stamp");
+        if !is_current || self.is_extreme(value) {
             return false;
         }
         count::<false>(&octave.0[place.sub]);
@@ -197,12 +198,14 @@ impl HistogramCells {
     fn adopt(&self, value: f64, adopted: u64, stamp: u64) {
         let bits = value.to_bits();
         let same_era = adopted >> 32 == stamp >> 32;
-        if !same_era {
+        if !same_era && !mutant!("metrics_new_era") {
             self.min.store(bits, Ordering::Relaxed);
             self.max.store(bits, Ordering::Relaxed);
         }
-        self.low.store(bits, Ordering::Relaxed);
-        self.high.store(bits, Ordering::Relaxed);
+        if !mutant!("metrics_new_window") {
+            self.low.store(bits, Ordering::Relaxed);
+            self.high.store(bits, Ordering::Relaxed);
+        }
         // Release: see the field. Pairs with the Acquire in `extremes` and `window`.
         self.stamp.store(stamp, order!(Release, "metrics_adopt"));
     }
@@ -247,7 +250,8 @@ impl HistogramCells {
     /// The extremes since the last reset, if these cells have recorded in the era of `stamp`.
     pub(super) fn extremes(&self, stamp: u64) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(order!(Acquire, "metrics_extremes")) >> 32 != stamp >> 32 {
+        let adopted = self.stamp.load(order!(Acquire, "metrics_extremes"));
+        if adopted >> 32 != stamp >> 32 && !mutant!("metrics_other_era") {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.min), high: float(&self.max) }
@@ -256,7 +260,8 @@ impl HistogramCells {
     /// The extremes of the last era in which these cells recorded.
     pub(super) fn ever(&self) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(order!(Acquire, "metrics_ever")) == UNSTAMPED {
+        let adopted = self.stamp.load(order!(Acquire, "metrics_ever"));
+        if adopted == UNSTAMPED && !mutant!("metrics_no_era") {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.min), high: float(&self.max) }
@@ -265,7 +270,8 @@ impl HistogramCells {
     /// The extremes since the series' stamp became `stamp`.
     pub(super) fn window(&self, stamp: u64) -> Extremes {
         // Acquire pairs with the Release in `adopt`.
-        if self.stamp.load(order!(Acquire, "metrics_window")) != stamp {
+        let adopted = self.stamp.load(order!(Acquire, "metrics_window"));
+        if adopted != stamp && !mutant!("metrics_other_window") {
             return Extremes::NONE;
         }
         Extremes { low: float(&self.low), high: float(&self.high) }

@@ -1,7 +1,7 @@
 //! The reading end.
 
 use super::{FILLER, Storage};
-use crate::sync::{Arc, order, own};
+use crate::sync::{Arc, mutant, order, own};
 
 /// The only reader of a ring. Reading and releasing are two steps: a record's bytes stay where
 /// they are until what was made of them has left the process.
@@ -43,11 +43,11 @@ impl Consumer {
     /// [`Consumer::published`]; steps over fillers.
     #[inline]
     pub fn peek(&mut self, until: u64) -> Option<u64> {
-        while self.read < until {
+        while self.read < until || mutant!("ring_until") {
             // SAFETY: `read` is below a published position and not released.
             let word = unsafe { self.storage.read_word(self.read) };
             let size = u64::from(word as u32);
-            if word & FILLER == 0 {
+            if word & FILLER == 0 || mutant!("ring_skip") {
                 return Some(size);
             }
             self.read += size;

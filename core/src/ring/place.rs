@@ -1,5 +1,7 @@
 //! Where the next record goes: index arithmetic as plain data, checked against an oracle.
 
+use crate::sync::mutant;
+
 /// What the producer knows of a ring at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Positions {
@@ -52,11 +54,11 @@ impl Positions {
     pub fn place(&self, size: u64) -> Place {
         debug_assert!(self.invariants());
         let until_end = self.until_end();
-        if size > self.capacity / 2 {
+        if size > self.capacity / 2 && !mutant!("ring_too_large") {
             Place::Never
-        } else if size <= until_end {
-            if size <= self.free() { Place::Here } else { Place::Full }
-        } else if until_end + size <= self.free() {
+        } else if size <= until_end || mutant!("ring_wrap") {
+            if size <= self.free() || mutant!("ring_full") { Place::Here } else { Place::Full }
+        } else if until_end + size <= self.free() || mutant!("ring_full_behind_filler") {
             Place::AfterFiller(until_end)
         } else {
             Place::Full

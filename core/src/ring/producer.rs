@@ -2,7 +2,7 @@
 
 use super::place::{Place, Positions};
 use super::{FILLER, Storage};
-use crate::sync::{Arc, order, own};
+use crate::sync::{Arc, mutant, order, own};
 
 /// The only writer of a ring.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Producer {
             place => {
                 let filler = if let Place::AfterFiller(bytes) = place { bytes } else { 0 };
                 let spare = if severe { 0 } else { self.spare };
-                if positions.free() < size + filler + spare {
+                if positions.free() < size + filler + spare && !mutant!("ring_spare") {
                     return Err(NoRoom::Full);
                 }
                 if filler > 0 {
@@ -87,7 +87,9 @@ impl Producer {
             Positions { capacity: self.storage.capacity(), head: self.head, tail: self.tail };
         debug_assert!(positions.invariants());
         let free = positions.free().saturating_sub(self.spare);
-        let stretch = positions.until_end().min(free).min(positions.capacity / 4);
+        let free = if mutant!("ring_stretch_free") { positions.capacity } else { free };
+        let end = if mutant!("ring_stretch_end") { free } else { positions.until_end() };
+        let stretch = end.min(free).min(positions.capacity / 4);
         self.open_until = self.tail + stretch;
         positions
     }

@@ -11,7 +11,7 @@
 use crate::ledger::{Counts, Reason, Signal};
 use crate::ring::{Consumer, Producer, Region, Storage};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, lock, order, own};
+use crate::sync::{Arc, Mutex, lock, mutant, order, own};
 
 const ACTIVE: u32 = 0;
 const EXITED: u32 = 1;
@@ -31,8 +31,13 @@ impl Channel {
     #[inline(always)]
     pub fn publish(&self, producer: &mut Producer, signal: Signal, size: u64) {
         // First counted: a reader of the books finds no record taken that was not published.
-        self.counts.published(signal).add(1);
+        if !mutant!("ledger_published") {
+            self.counts.published(signal).add(1);
+        }
         producer.publish(size);
+        if mutant!("ledger_published") {
+            self.counts.published(signal).add(1);
+        }
     }
 
     /// The thread will not record again.
@@ -44,12 +49,14 @@ impl Channel {
     /// Makes the calling thread the next to record, if the last one has gone and has left half of
     /// the ring free or `anyway`. Under the registry's lock.
     fn take_over(&self, anyway: bool) -> bool {
-        if self.state.load(Ordering::Relaxed) != EXITED || !(anyway || self.storage.is_roomy()) {
+        let has_exited = self.has_exited() || mutant!("registry_take_over_active");
+        if !has_exited || !(anyway || self.storage.is_roomy()) {
             return false;
         }
         // SYNC POINT C (acquire): who takes over goes on where the last thread stopped.
         let acquire = order!(Acquire, "registry_take_over");
         self.state.compare_exchange(EXITED, ACTIVE, acquire, Ordering::Relaxed).is_ok()
+            || mutant!("registry_take_over_active")
     }
 
     /// Whether the thread has gone.
@@ -102,7 +109,8 @@ impl Registry {
             let producer = Producer::new(channel.storage.clone(), self.spare);
             return Some((channel, producer));
         }
-        let full = (inner.channels.len() + 1) * self.ring_bytes > self.total_bytes;
+        let full = (inner.channels.len() + 1) * self.ring_bytes > self.total_bytes
+            && !mutant!("registry_total");
         if let Some(channel) = inner.channels.iter().find(|channel| channel.take_over(full)) {
             let producer = Producer::new(channel.storage.clone(), self.spare);
             return Some((channel.clone(), producer));
@@ -147,7 +155,7 @@ impl Registry {
         // over and gone, and left records. They do not keep the ring from being used.
         let acquire = order!(Acquire, "registry_recycle");
         let exited = channel.state.compare_exchange(EXITED, FREE, acquire, Ordering::Relaxed);
-        if exited.is_ok() {
+        if exited.is_ok() || mutant!("registry_recycle_active") {
             inner.free.push(channel.clone());
         }
     }
@@ -192,7 +200,8 @@ impl Drains {
         }
         self.version = version;
         let channels = registry.channels();
-        for channel in channels.into_iter().skip(self.list.len()) {
+        let known = if mutant!("registry_known") { 0 } else { self.list.len() };
+        for channel in channels.into_iter().skip(known) {
             let consumer = Consumer::new(channel.storage.clone());
             self.list.push(Drain { channel, consumer });
         }
@@ -206,7 +215,9 @@ impl Drains {
     /// How far every ring is published: all records that happened before this call, those of new
     /// threads included.
     pub fn marks(&mut self, registry: &Registry) -> Marks {
-        self.refresh(registry);
+        if !(mutant!("flush_refresh") && self.version > 0) {
+            self.refresh(registry);
+        }
         Marks(self.list.iter().map(|drain| drain.consumer.published()).collect())
     }
 
@@ -218,7 +229,9 @@ impl Drains {
         counts: &Counts,
         signal: impl Fn(u64) -> Option<Signal>,
     ) {
-        self.refresh(registry);
+        if !mutant!("shutdown_refresh") {
+            self.refresh(registry);
+        }
         for Drain { consumer, .. } in &mut self.list {
             let until = consumer.published();
             while let Some(size) = consumer.peek(until) {
@@ -235,7 +248,9 @@ impl Drains {
     /// Recycles the rings of threads that have gone, once they are empty.
     pub fn recycle(&self, registry: &Registry) {
         for drain in &self.list {
-            if drain.channel.has_exited() && drain.consumer.is_empty() {
+            if (drain.channel.has_exited() || mutant!("registry_recycle_active"))
+                && drain.consumer.is_empty()
+            {
                 registry.recycle(&drain.channel);
             }
         }
