@@ -73,9 +73,12 @@ impl Instrument {
     #[inline]
     pub fn with(&self, labels: &[Label<'_>], f: impl FnOnce(&Series, &Shard)) {
         self.0.hub.with(|recorder| {
-            let Some(recorder) = recorder else { return };
-            let Some(instrument) = self.resolve() else { return };
-            recorder.with_series(instrument, labels, f);
+            match (recorder, self.resolve()) {
+                (Some(recorder), Some(instrument)) => recorder.with_series(instrument, labels, f),
+                // The thread is about to end, or this is a signal handler.
+                (None, Some(instrument)) => instrument.ignore(),
+                (_, None) => {}
+            }
         });
     }
 
@@ -139,10 +142,11 @@ impl Bound {
     /// Calls `f` with the series and this thread's cells; does nothing while recording is off.
     #[inline(always)]
     pub fn with(&self, f: impl FnOnce(&Series, &Shard)) {
-        self.hub.with(|recorder: Option<&mut Recorder>| {
-            if let (Some(recorder), Some(series)) = (recorder, self.series()) {
-                f(series, recorder.shard());
-            }
+        self.hub.with(|recorder: Option<&mut Recorder>| match (recorder, self.series()) {
+            (Some(recorder), Some(series)) => f(series, recorder.shard()),
+            // The thread is about to end, or this is a signal handler.
+            (None, Some(series)) => series.ignore(),
+            (_, None) => {}
         });
     }
 

@@ -72,6 +72,12 @@ impl Instrument {
         (canonical, hash)
     }
 
+    /// Counts a value that is not taken.
+    #[cold]
+    pub(crate) fn ignore(&self) {
+        self.core.registry.ignore();
+    }
+
     /// The series of these labels, if there is one.
     pub fn find(&self, labels: &[Label<'_>]) -> Option<Arc<Series>> {
         self.bounded(labels, |labels| {

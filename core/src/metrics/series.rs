@@ -274,8 +274,9 @@ impl Series {
         }
     }
 
+    /// Counts a value that is not taken.
     #[cold]
-    fn ignore(&self) {
+    pub(crate) fn ignore(&self) {
         self.registry().ignore();
     }
 

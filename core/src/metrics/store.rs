@@ -224,7 +224,8 @@ impl Store {
         self.common.registry.budget.used() + self.common.bytes.load(Ordering::Relaxed)
     }
 
-    /// Values that no series took: negative for a counter, not finite, or of another kind.
+    /// Values that no series took: negative for a counter, not finite, of another kind,
+    /// or of a thread that is about to end or interrupted by a signal handler.
     pub fn ignored(&self) -> u64 {
         self.common.registry.ignored()
     }
