@@ -7,7 +7,7 @@ use coati_core::clock;
 
 use crate::candidate::{Candidate, Kind, Unit};
 use crate::ours::scrape::{COUNTERS, SERIES};
-use crate::workload::{value, values};
+use crate::workload::{bounds, value, values};
 
 /// All of them.
 pub fn all() -> Vec<Candidate> {
@@ -17,7 +17,8 @@ pub fn all() -> Vec<Candidate> {
         clocks_and_copy::<256>("rust_span", "two clock reads, copy of 256 bytes", 2),
         counter(),
         histogram(),
-        text(),
+        text("prometheus_10k", counter_lines()),
+        text("prometheus_1000h", histogram_lines()),
     ]
 }
 
@@ -71,15 +72,35 @@ fn histogram() -> Candidate {
     })
 }
 
-/// Copies what stands before each value and writes the value behind it.
-fn text() -> Candidate {
+/// Lines as Prometheus' text of 10,000 counters has them, up to each number.
+fn counter_lines() -> Vec<String> {
     let line = |i: usize| {
         let (metric, agent) = (i / SERIES, i % SERIES);
-        format!("agent_metric_{metric}_ms_total{{agent=\"agent-{agent}\",ok=\"true\"}} ")
+        format!("agent_metric_{metric}_milliseconds_total{{agent=\"agent-{agent}\",ok=\"true\"}} ")
     };
-    let lines: Vec<String> = (0..COUNTERS * SERIES).map(line).collect();
+    (0..COUNTERS * SERIES).map(line).collect()
+}
+
+/// The same of 1,000 histograms: buckets, the last one, sum and count.
+fn histogram_lines() -> Vec<String> {
+    let of_one = |agent: usize| {
+        let labels = format!("agent=\"agent-{agent}\",ok=\"true\"");
+        let infinite = std::iter::once("+Inf".to_string());
+        let ends = bounds().into_iter().map(|bound| bound.to_string()).chain(infinite);
+        let bucket = |end| format!("agent_metric_0_milliseconds_bucket{{{labels},le=\"{end}\"}} ");
+        let mut lines: Vec<String> = ends.map(bucket).collect();
+        for part in ["sum", "count"] {
+            lines.push(format!("agent_metric_0_milliseconds_{part}{{{labels}}} "));
+        }
+        lines
+    };
+    (0..SERIES).flat_map(of_one).collect()
+}
+
+/// Copies what stands before each number and writes the number behind it.
+fn text(row: &'static str, lines: Vec<String>) -> Candidate {
     let name = "prepared lines copied, numbers written";
-    Candidate::new("prometheus_10k", Kind::Floor, name, 1, move |calls| {
+    Candidate::new(row, Kind::Floor, name, 1, move |calls| {
         for _ in 0..calls {
             let mut out = Vec::new();
             for (i, line) in lines.iter().enumerate() {

@@ -25,6 +25,18 @@ static __attribute__((noinline)) void single_writer(uint64_t amount) {
     __atomic_store_n(&cell, __atomic_load_n(&cell, __ATOMIC_RELAXED) + amount, __ATOMIC_RELAXED);
 }
 
+static uint64_t buckets[1 << 17];
+static double sum;
+
+/* A bucket from the float's upper bits, and a sum. */
+static __attribute__((noinline)) void bucket_and_sum(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t *bucket = &buckets[bits >> 46 & 0x1ffff];
+    __atomic_store_n(bucket, __atomic_load_n(bucket, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    *(volatile double *)&sum += value;
+}
+
 static void flush(void) {
     if (coati_flush(engine, 60000) != COATI_OK) {
         fprintf(stderr, "the drain is stuck\n");
@@ -59,6 +71,7 @@ LOOP(spans, LOGS / 4, span_4_attributes(i))
 LOOP(off, LONG, log_below_level(i))
 LOOP(floor_logs, LOGS, clock_and_copy(i, record))
 LOOP(floor_adds, LONG, single_writer(1))
+LOOP(floor_records, LONG, bucket_and_sum(values[i & 1023]))
 
 static struct row {
     const char *id, *kind, *name;
@@ -76,6 +89,8 @@ static struct row {
     {"c_log_off", "ours", "coati", LONG, off, NULL, NULL, {0}},
     {"c_log", "floor", "call, clock read, copy of 96 bytes", LOGS, floor_logs, NULL, NULL, {0}},
     {"c_counter", "floor", "call, add of a single writer", LONG, floor_adds, NULL, NULL, {0}},
+    {"c_histogram", "floor", "call, bucket by bits, count and sum", LONG, floor_records, NULL, NULL,
+     {0}},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
