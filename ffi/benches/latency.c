@@ -10,7 +10,7 @@
 #include "bench.h"
 
 /* As in the Rust program: more than half a ring under way, less than one with a burst of each. */
-enum { BURST = 500, UNDER_WAY = 6000, WARM_UP = 10000, PRODUCERS = 4, TIMER = 100000 };
+enum { BURST = 500, UNDER_WAY = 7000, WARM_UP = 10000, PRODUCERS = 4, TIMER = 100000 };
 
 struct producer {
     size_t calls;

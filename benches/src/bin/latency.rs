@@ -16,7 +16,7 @@ use serde_json::json;
 const BURST: usize = 500;
 /// Records under way at which producers wait: more than half a ring, so that the drain hurries, and
 /// with a burst of each of four less than one.
-const UNDER_WAY: u64 = 6_000;
+const UNDER_WAY: u64 = 7_000;
 /// Calls before the first that counts.
 const WARM_UP: usize = 10_000;
 
