@@ -99,8 +99,9 @@ fn start(json: &[u8]) -> Result<Arc<Shared>, Failure> {
     let config = Config::load(sources).map_err(|error| bad(&error))?;
     let enabled = config.enabled;
     let hub = Hub::new();
-    let engine = Engine::start(hub.clone(), config, Options::default())
-        .map_err(|error| because(Failure::Io, &error))?;
+    let engine =
+        Engine::start(hub.clone(), config, Options { language: "cpp", ..Options::default() })
+            .map_err(|error| because(Failure::Io, &error))?;
     let shared = Arc::new(Shared { engine, hub, enabled });
     exit::flush_at_exit(&shared);
     Ok(shared)

@@ -53,11 +53,19 @@ pub enum Reason {
     Internal = 7,
     /// Published after the last drain of a shutdown.
     Stopped = 8,
+    /// The queue before a sink that sends it elsewhere was full.
+    QueueFull = 9,
+    /// Its receiver refused it.
+    Rejected = 10,
+    /// Its receiver could not be reached in time.
+    Unsent = 11,
+    /// It left a spool unsent: too old, or no room.
+    Spool = 12,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::RingFull,
         Self::NoRing,
         Self::TooLarge,
@@ -67,6 +75,10 @@ impl Reason {
         Self::Sink,
         Self::Internal,
         Self::Stopped,
+        Self::QueueFull,
+        Self::Rejected,
+        Self::Unsent,
+        Self::Spool,
     ];
 
     /// Name in the ledger.
@@ -81,6 +93,10 @@ impl Reason {
             Self::Sink => "sink",
             Self::Internal => "internal",
             Self::Stopped => "stopped",
+            Self::QueueFull => "queue_full",
+            Self::Rejected => "rejected",
+            Self::Unsent => "unsent",
+            Self::Spool => "spool",
         }
     }
 }
@@ -125,7 +141,8 @@ impl Count {
     }
 }
 
-/// What one writer counts: a recording thread, the drain thread, or all who have no ring.
+/// What one writer counts: a recording thread, the drain thread, or, with locked instructions, all
+/// who have no ring or settle records later.
 #[derive(Debug, Default)]
 pub struct Counts {
     recorded: [Count; 3],

@@ -81,6 +81,8 @@ pub struct Pipeline {
     open_spans: AtomicI64,
     without_ring: Counts,
     drained: Counts,
+    settled_later: Counts,
+    later_records: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -114,6 +116,8 @@ impl Pipeline {
             open_spans: AtomicI64::new(0),
             without_ring: Counts::default(),
             drained: Counts::default(),
+            settled_later: Counts::default(),
+            later_records: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         })
     }
@@ -179,6 +183,16 @@ impl Pipeline {
         &self.drained
     }
 
+    /// Counts of those who learn a record's fate after the drain; added to with locked instructions.
+    pub fn settled_later(&self) -> &Counts {
+        &self.settled_later
+    }
+
+    /// Says that up to `records` more may be waiting for their fate; part of the stated capacity.
+    pub fn hold_later(&self, records: u64) {
+        self.later_records.fetch_add(records, Ordering::Relaxed);
+    }
+
     /// Counts a record that is lost before it finds a ring.
     #[cold]
     pub fn lose(&self, signal: Signal, reason: Reason) {
@@ -224,7 +238,8 @@ impl Pipeline {
     /// Records that rings and batches can hold.
     pub fn capacity(&self) -> u64 {
         let smallest = size_of::<LogFixed>() as u64;
-        self.registry.memory_bytes() as u64 / smallest + self.batch_records + LEDGER_SLACK
+        let later = self.later_records.load(Ordering::Relaxed);
+        self.registry.memory_bytes() as u64 / smallest + self.batch_records + later + LEDGER_SLACK
     }
 
     /// The books at one moment. While others record, the moment is found by reading until little
@@ -248,10 +263,11 @@ impl Pipeline {
     }
 
     fn ledger_of(&self, channels: &[Arc<Channel>]) -> Ledger {
-        let all = channels
-            .iter()
-            .map(|channel| &channel.counts)
-            .chain([&self.without_ring, &self.drained]);
+        let all = channels.iter().map(|channel| &channel.counts).chain([
+            &self.without_ring,
+            &self.drained,
+            &self.settled_later,
+        ]);
         let capacity = self.capacity();
         let account = |signal| {
             let settled = |a: &ledger::Account| a.delivered + a.dropped_total();

@@ -16,15 +16,16 @@ use coati_core::pipeline::{Pipeline, PipelineConfig, Wait};
 use coati_core::ring::Region;
 use coati_core::thread::registry::MakeRegion;
 
-use crate::config::{Config, ConfigError, Durability};
+use crate::config::{self, Config, ConfigError, Durability};
 use crate::drain::{self, Control, Drain, Route};
 use crate::durable::RingFiles;
 use crate::health::Health;
+use crate::otlp::{Context, Exporters};
 use crate::prometheus;
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
 use crate::server::{Limits, Response, Server};
-use crate::sink::{self, Filter, MemoryRecords};
+use crate::sink::{Builder, Filter, MemoryRecords};
 
 /// What a language binding decides.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +34,13 @@ pub struct Options {
     pub wait: Wait,
     /// Runs before metrics are read, to ask observable instruments; on any thread.
     pub observe: Option<fn()>,
+    /// `telemetry.sdk.language`.
+    pub language: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait: |wait| wait(), observe: None }
+        Self { wait: |wait| wait(), observe: None, language: "rust" }
     }
 }
 
@@ -57,8 +60,9 @@ struct Running {
     control: Arc<Control>,
     health: Arc<Health>,
     memory: MemoryRecords,
-    labels: Arc<LabelRules>,
     page: Arc<Page>,
+    exporters: Exporters,
+    context: Context,
     rings: Option<Arc<RingFiles>>,
     server: Mutex<Option<Server>>,
     address: Option<SocketAddr>,
@@ -131,7 +135,15 @@ impl Engine {
             batch_records: config.drain.batch_records as u64,
         };
         let memory = MemoryRecords::default();
-        let routes = routes(&config, child, &memory);
+        let exporters = Exporters::default();
+        let context = Context {
+            pipeline: pipeline.clone(),
+            health: health.clone(),
+            labels: labels.clone(),
+            resource: resource(&config, self.options.language),
+        };
+        let builder = Builder { child, memory: &memory, exporters: &exporters, context: &context };
+        let routes = routes(&config, &builder);
         let redactor = Redactor::new(rules);
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
@@ -146,8 +158,9 @@ impl Engine {
             control,
             health,
             memory,
-            labels,
             page,
+            exporters,
+            context,
             rings,
             server,
             address,
@@ -236,8 +249,8 @@ impl Engine {
         let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
         if let Some(running) = self.running().filter(|_| sinks_changed) {
             let rules = key_rules(&config);
-            running.labels.set(rules.clone());
-            let routes = routes(&config, running.child, &running.memory);
+            running.context.labels.set(rules.clone());
+            let routes = routes(&config, &running.builder());
             running.control.set_routes(Redactor::new(rules), routes);
         }
         Ok(())
@@ -246,8 +259,12 @@ impl Engine {
     /// Waits until everything recorded before the call, by any thread, is in its sinks; `false` if
     /// it is not after `timeout`.
     pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = deadline(timeout);
         match self.running() {
-            Some(running) => running.control.flush(&running.pipeline, timeout),
+            Some(running) => {
+                running.control.flush(&running.pipeline, timeout)
+                    && running.exporters.flush(deadline)
+            }
             // Switched off: nothing was recorded.
             None => !self.config().enabled,
         }
@@ -260,7 +277,11 @@ impl Engine {
             self.hub.uninstall();
         }
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let at_last = deadline(timeout);
         running.control.stop(&running.pipeline, timeout);
+        // The last part of the time is for the spool.
+        let left = at_last.saturating_duration_since(Instant::now());
+        running.exporters.stop(at_last - left / 5, at_last);
         running.pipeline.stop();
         if let Some(server) = server {
             server.shutdown();
@@ -319,14 +340,14 @@ impl Engine {
     /// All metrics now, after running observable callbacks.
     pub fn snapshot(&self) -> Vec<MetricSnapshot> {
         self.running().map_or_else(Vec::new, |running| {
-            read_metrics(running.pipeline.metrics(), &running.labels, Store::snapshot)
+            read_metrics(running.pipeline.metrics(), &running.context.labels, Store::snapshot)
         })
     }
 
     /// All metrics now in Prometheus' text format.
     pub fn prometheus_text(&self) -> String {
         let Some(running) = self.running() else { return String::new() };
-        running.page.text(running.pipeline.metrics(), &running.labels)
+        running.page.text(running.pipeline.metrics(), &running.context.labels)
     }
 
     /// Where metrics are served.
@@ -357,9 +378,45 @@ fn is_ours(running: &Running) -> bool {
     running.pipeline.fork_generation() == fork::generation()
 }
 
-fn routes(config: &Config, child: Option<u32>, memory: &MemoryRecords) -> Vec<Route> {
-    let route = |sink| Route::new(Filter::of(sink), sink::build(sink, child, memory));
-    config.sinks.iter().map(route).collect()
+fn routes(config: &Config, builder: &Builder<'_>) -> Vec<Route> {
+    let route = |sink| Route::new(Filter::of(sink), builder.build(sink));
+    let routes = config.sinks.iter().map(route).collect();
+    builder.exporters.keep(config.sinks.iter().filter_map(|sink| match sink {
+        config::Sink::Otlp(otlp) => Some(otlp),
+        _ => None,
+    }));
+    routes
+}
+
+impl Running {
+    fn builder(&self) -> Builder<'_> {
+        Builder {
+            child: self.child,
+            memory: &self.memory,
+            exporters: &self.exporters,
+            context: &self.context,
+        }
+    }
+}
+
+/// When `timeout` is over; a very long one ends some day too.
+fn deadline(timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 86_400);
+    Instant::now() + timeout.min(LONG)
+}
+
+/// The resource that everything of this program belongs to.
+fn resource(config: &Config, language: &str) -> Arc<[(String, Value)]> {
+    let kit = [
+        ("telemetry.sdk.language", language),
+        ("telemetry.sdk.name", "coati"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+        ("service.name", &config.service),
+    ];
+    let mut all: serde_json::Map<String, Value> =
+        kit.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    all.extend(config.resource.clone());
+    all.into_iter().collect()
 }
 
 fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {

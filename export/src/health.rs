@@ -32,6 +32,8 @@ struct Problem {
 struct SinkHealth {
     delivered: u64,
     lost: u64,
+    /// What only some sinks have to tell.
+    figures: BTreeMap<&'static str, u64>,
 }
 
 impl Health {
@@ -76,6 +78,20 @@ impl Health {
         }
     }
 
+    /// Shows a figure of a sink's.
+    pub fn figure(&self, name: &str, key: &'static str, value: u64) {
+        if let Some(sink) = self.inner().sinks.get_mut(name) {
+            sink.figures.insert(key, value);
+        }
+    }
+
+    /// Adds to a figure of a sink's.
+    pub fn count(&self, name: &str, key: &'static str, more: u64) {
+        if let Some(sink) = self.inner().sinks.get_mut(name) {
+            *sink.figures.entry(key).or_default() += more;
+        }
+    }
+
     /// The drain failed on a record and went on.
     pub fn restarted(&self) {
         self.inner().restarts += 1;
@@ -100,12 +116,16 @@ impl Health {
             .sinks
             .iter()
             .map(|(name, sink)| {
-                json!({
+                let mut report = json!({
                     "name": name,
                     "ok": !inner.problems.contains_key(name),
                     "delivered": sink.delivered,
                     "lost": sink.lost,
-                })
+                });
+                for (key, value) in &sink.figures {
+                    report[*key] = json!(value);
+                }
+                report
             })
             .collect();
         json!({

@@ -13,6 +13,7 @@ pub mod otlp;
 pub mod prometheus;
 pub mod redact;
 pub mod server;
+pub mod settle;
 pub mod sink;
 
 pub use config::{Config, ConfigError};

@@ -127,7 +127,7 @@ pub fn init(
     }
     instrument::allow(config.metrics.max_instruments);
     let initial = Arc::new(config.clone());
-    let options = Options { wait: without_lock, observe: Some(observe::ask) };
+    let options = Options { wait: without_lock, observe: Some(observe::ask), language: "python" };
     let core = Core::start(hub().clone(), config, options)
         .map_err(|error| PyOSError::new_err(error.to_string()))?;
     early::end();

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
-
 use super::error::nearest;
+use super::kind::pairs;
 use super::schema::{self, ROWS};
 use super::{ConfigError, Layers, Source};
 
@@ -50,6 +48,7 @@ impl<'a> Environment<'a> {
         self.read_disabled(layers);
         self.read_resource(layers);
         self.read_prometheus(layers);
+        self.read_otlp(layers);
     }
 
     fn read_disabled(&self, layers: &mut Layers) {
@@ -65,7 +64,7 @@ impl<'a> Environment<'a> {
     fn read_resource(&self, layers: &mut Layers) {
         const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
         let Some(text) = self.get(NAME) else { return };
-        match attributes(text) {
+        match pairs(text) {
             Some(table) => layers.put("resource", table.into(), NAME),
             // The specification asks to discard the whole value when a part cannot be decoded.
             None => layers.warn(format!(
@@ -128,17 +127,4 @@ impl<'a> Environment<'a> {
         }
         Ok(())
     }
-}
-
-/// `k=v,k2=v2`, percent-decoded.
-fn attributes(text: &str) -> Option<Map<String, Value>> {
-    let decode = |part: &str| percent_decode_str(part.trim()).decode_utf8().ok().map(String::from);
-    let members = text.split(',').filter(|member| !member.trim().is_empty());
-    members
-        .map(|member| {
-            let (key, value) = member.split_once('=')?;
-            let key = decode(key).filter(|key| !key.is_empty())?;
-            Some((key, Value::from(decode(value)?)))
-        })
-        .collect()
 }

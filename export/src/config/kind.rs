@@ -1,10 +1,11 @@
 //! What values a key takes, and their one normal form.
 
 use coati_core::record::Level;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::error::nearest;
-use super::schema;
+use super::schema::{self, Row};
 use super::{ConfigError, Source};
 
 /// One bit each in the mask of the sinks that want a record.
@@ -35,6 +36,12 @@ pub(super) enum Kind {
     Levels,
     /// Attribute name to string, number or boolean; a higher layer adds to a lower one.
     Attributes,
+    /// Header name to value.
+    Headers,
+    /// `http://…` or `https://…`; a gRPC endpoint may be `host:port`.
+    Url,
+    /// A table with a schema of its own.
+    Table(&'static [Row]),
     /// A list of tables, each of a type with a schema of its own.
     Sinks,
 }
@@ -57,6 +64,12 @@ impl Kind {
                 format!("a table of logger name = {}", Level::ALL.map(Level::name).join(", "))
             }
             Self::Attributes => "a table of name = string, number or boolean".into(),
+            Self::Headers => "a table of header name = string".into(),
+            Self::Url => "a URL, such as \"http://localhost:4318\"".into(),
+            Self::Table(rows) => {
+                let names: Vec<_> = rows.iter().map(|row| row.path).collect();
+                format!("a table of {}", names.join(", "))
+            }
             Self::Sinks => {
                 format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
             }
@@ -68,7 +81,10 @@ impl Kind {
     pub fn parse(self, text: &str) -> Value {
         let trimmed = text.trim();
         match self {
-            Self::Text | Self::Address | Self::Level | Self::OneOf(_) => Value::from(text),
+            Self::Text | Self::Address | Self::Level | Self::OneOf(_) | Self::Url => {
+                Value::from(text)
+            }
+            Self::Headers => pairs(trimmed).map_or_else(|| text.into(), Value::from),
             Self::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed == "1" => true.into(),
             Self::Bool if trimmed.eq_ignore_ascii_case("false") || trimmed == "0" => false.into(),
             Self::Ratio => trimmed.parse::<f64>().map_or_else(|_| text.into(), Value::from),
@@ -119,13 +135,20 @@ impl Kind {
                 }
                 Ok(list)
             }
-            Self::Levels | Self::Attributes => {
+            Self::Url => match value.as_str() {
+                Some(text) if is_url(text) => Ok(value.clone()),
+                _ => Err(refuse()),
+            },
+            Self::Table(rows) => schema::check_table(rows, key, value, source),
+            Self::Levels | Self::Attributes | Self::Headers => {
                 let table = value.as_object().ok_or_else(refuse)?;
                 let mut normal = Map::new();
                 for (name, value) in table {
                     let key = format!("{key}.{name}");
                     let value = match self {
                         Self::Levels => Self::Level.check(&key, value, source)?,
+                        Self::Headers if is_header(name, value) => value.clone(),
+                        Self::Headers => return Err(self.refuse(&key, value, source)),
                         _ if value.is_string() || value.is_number() || value.is_boolean() => {
                             value.clone()
                         }
@@ -188,6 +211,42 @@ fn find(words: &[&'static str], text: &str) -> Option<&'static str> {
 /// Not empty, and without NUL, which no path may contain.
 fn usable(text: &str) -> bool {
     !text.trim().is_empty() && !text.contains('\0')
+}
+
+/// `k=v,k2=v2`, percent-decoded.
+pub(super) fn pairs(text: &str) -> Option<Map<String, Value>> {
+    let decode = |part: &str| percent_decode_str(part.trim()).decode_utf8().ok().map(String::from);
+    let members = text.split(',').filter(|member| !member.trim().is_empty());
+    members
+        .map(|member| {
+            let (key, value) = member.split_once('=')?;
+            let key = decode(key).filter(|key| !key.is_empty())?;
+            Some((key, Value::from(decode(value)?)))
+        })
+        .collect()
+}
+
+/// A token and visible text, as HTTP has them.
+fn is_header(name: &str, value: &Value) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let visible = |byte: u8| byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
+    !name.is_empty()
+        && name.bytes().all(token)
+        && value.as_str().is_some_and(|text| text.bytes().all(visible))
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = match text.split_once("://") {
+        Some((scheme, rest)) if ["http", "https"].contains(&&*scheme.to_ascii_lowercase()) => rest,
+        Some(_) => return false,
+        None => text,
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    usable(authority)
+        && !text.contains([' ', '\n', '\r', '\t'])
+        && !authority.contains('@')
+        && port.is_none_or(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 fn is_address(text: &str) -> bool {

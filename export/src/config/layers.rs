@@ -8,25 +8,30 @@ use super::error::show;
 use super::kind::Kind;
 use super::schema::{self, ROWS, Row};
 use super::settings::Settings;
-use super::{Config, ConfigError, Source};
+use super::{Config, ConfigError, Source, otlp};
 
 /// The normal form of every key and where it came from.
 pub(super) struct Layers {
     leaves: BTreeMap<&'static str, (Value, Source)>,
     warnings: Vec<String>,
+    pub(super) otlp: otlp::Environment,
 }
 
 impl Layers {
     /// The defaults.
     pub fn new() -> Self {
         let leaves = ROWS.iter().map(|row| (row.path, (row.default(), Source::Default)));
-        Self { leaves: leaves.collect(), warnings: Vec::new() }
+        Self { leaves: leaves.collect(), warnings: Vec::new(), otlp: Default::default() }
     }
 
     /// The values of a configuration already in force.
     pub fn of(config: &Config) -> Self {
         let values = config.entries().map(|(path, value, source)| (path, (value, source.clone())));
-        Self { leaves: values.collect(), warnings: config.warnings.clone() }
+        Self {
+            leaves: values.collect(),
+            warnings: config.warnings.clone(),
+            otlp: config.otlp.clone(),
+        }
     }
 
     pub fn warn(&mut self, warning: String) {
@@ -41,6 +46,11 @@ impl Layers {
             (_, below, value) => *below = value,
         }
         leaf.1 = source.clone();
+    }
+
+    /// What stands at `path` so far.
+    pub fn get(&self, path: &str) -> Value {
+        self.leaves.get(path).map(|leaf| leaf.0.clone()).unwrap_or_default()
     }
 
     /// Lays a value in normal form, from the environment, over what is there.
@@ -80,6 +90,9 @@ impl Layers {
     pub fn finish(mut self) -> Result<Config, ConfigError> {
         self.name_service();
         self.check_together()?;
+        if let Some((Value::Array(sinks), _)) = self.leaves.get_mut("sinks") {
+            sinks.iter_mut().for_each(|sink| self.otlp.complete(sink));
+        }
         let mut tree = Map::new();
         let mut sources = BTreeMap::new();
         for (path, (value, source)) in self.leaves {
@@ -97,7 +110,7 @@ impl Layers {
             let accepted = "what the table of defaults says";
             ConfigError::bad_value("config", &error.to_string().into(), accepted, &Source::Default)
         })?;
-        Ok(Config { settings, sources, warnings: self.warnings })
+        Ok(Config { settings, sources, warnings: self.warnings, otlp: self.otlp })
     }
 
     /// `service`, else `service.name` of the resource, else the name of the program.

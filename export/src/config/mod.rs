@@ -11,6 +11,7 @@ mod file;
 mod kind;
 mod layers;
 mod level;
+mod otlp;
 mod preset;
 mod schema;
 mod settings;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use env::{CONFIG_FILE, PRESET, process_env};
 pub use error::{ConfigError, Refusal};
+pub use otlp::{Compression, Histograms, OtlpSink, Protocol, SignalSettings, Target, Temporality};
 pub use preset::Preset;
 pub use schema::defaults_table;
 pub use settings::{
@@ -59,6 +61,8 @@ pub struct Config {
     settings: Settings,
     sources: BTreeMap<&'static str, Source>,
     warnings: Vec<String>,
+    /// What the environment says of OTLP, for sinks that come later.
+    otlp: otlp::Environment,
 }
 
 impl Config {

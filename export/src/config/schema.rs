@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Refusal, nearest, show};
 use super::kind::Kind;
-use super::{ConfigError, Source};
+use super::{ConfigError, Source, otlp};
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Row {
     }
 
     fn check(&self, key: &str, value: &Value, source: &Source) -> Result<Value, ConfigError> {
-        if value.is_null() && self.default == "null" {
+        // A key that variables feed may be left to them.
+        if value.is_null() && (self.default == "null" || !self.otel.is_empty()) {
             return Ok(Value::Null);
         }
         self.kind.check(key, value, source)
@@ -42,11 +43,11 @@ impl Row {
 
 const RESTART: Row =
     Row { path: "", kind: Kind::Bool, default: "null", live: false, otel: &[], meaning: "" };
-const LIVE: Row = Row { live: true, ..RESTART };
+pub(super) const LIVE: Row = Row { live: true, ..RESTART };
 const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const COUNT: Kind = Kind::Int { min: 0, max: MIB };
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+pub(super) const COUNT: Kind = Kind::Int { min: 0, max: MIB };
 const SIGNALS: Kind = Kind::SomeOf(&["logs", "spans"]);
 
 /// Every key outside `sinks`, and `sinks` itself.
@@ -291,15 +292,15 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-pub(super) const SINK_TYPES: &[&str] = &["file", "console", "memory"];
+pub(super) const SINK_TYPES: &[&str] = &["file", "console", "memory", "otlp"];
 
-const SINK_TYPE: Row = Row {
+pub(super) const SINK_TYPE: Row = Row {
     path: "type",
     kind: Kind::OneOf(SINK_TYPES),
     meaning: "What kind of sink it is; required",
     ..LIVE
 };
-const SINK_LEVEL: Row = Row {
+pub(super) const SINK_LEVEL: Row = Row {
     path: "level",
     kind: Kind::Level,
     default: "\"debug\"",
@@ -396,6 +397,7 @@ fn sink_rows(kind: &str) -> &'static [Row] {
     match kind {
         "file" => FILE,
         "console" => CONSOLE,
+        "otlp" => otlp::SINK,
         _ => MEMORY,
     }
 }
@@ -414,12 +416,35 @@ pub(super) fn check_sink(key: &str, sink: &Value, source: &Source) -> Result<Val
     let kind = table.get("type").unwrap_or(&Value::Null);
     let kind = SINK_TYPE.kind.check(&format!("{key}.type"), kind, source)?;
     let rows = sink_rows(kind.as_str().unwrap_or_default());
+    Ok(normal(rows, key, table, source)?.into())
+}
+
+/// The normal form of a table: every key that `rows` have, in order.
+pub(super) fn check_table(
+    rows: &'static [Row],
+    key: &str,
+    table: &Value,
+    source: &Source,
+) -> Result<Value, ConfigError> {
+    let kind = Kind::Table(rows);
+    let refuse = || ConfigError::bad_value(key, table, kind.accepts(), source);
+    Ok(normal(rows, key, table.as_object().ok_or_else(refuse)?, source)?.into())
+}
+
+fn normal(
+    rows: &'static [Row],
+    key: &str,
+    table: &Map<String, Value>,
+    source: &Source,
+) -> Result<Map<String, Value>, ConfigError> {
+    // A key that variables feed has no value until they have been asked.
+    let first = |row: &Row| if row.otel.is_empty() { row.default() } else { Value::Null };
     let mut normal: Map<String, Value> =
-        rows.iter().map(|row| (row.path.to_owned(), row.default())).collect();
+        rows.iter().map(|row| (row.path.to_owned(), first(row))).collect();
     read(rows, key, table, source, &mut |row, value| {
         normal.insert(row.path.to_owned(), value);
     })?;
-    Ok(normal.into())
+    Ok(normal)
 }
 
 /// Hands each key of `table` that has a row to `take`, in its normal form. `at` is the path of
@@ -514,8 +539,15 @@ pub fn defaults_table() -> String {
     };
     ROWS.iter().for_each(|row| line("", row));
     for kind in SINK_TYPES {
-        let own = sink_rows(kind).iter().filter(|row| row.path != "type");
-        own.for_each(|row| line(&format!("sinks({kind})."), row));
+        for row in sink_rows(kind).iter().filter(|row| row.path != "type") {
+            let prefix = format!("sinks({kind}).");
+            line(&prefix, row);
+            if let Kind::Table(rows) = row.kind {
+                // Those of all signals stand above.
+                let own = rows.iter().filter(|inner| !otlp::is_common(inner.path));
+                own.for_each(|inner| line(&format!("{prefix}{}.", row.path), inner));
+            }
+        }
     }
     text
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use coati_core::record::Level;
 use serde::{Deserialize, Serialize};
 
+use super::otlp::OtlpSink;
+
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +179,8 @@ pub enum Sink {
     Console(ConsoleSink),
     /// The last records, in memory.
     Memory(MemorySink),
+    /// A receiver of OpenTelemetry's protocol.
+    Otlp(OtlpSink),
 }
 
 impl Sink {
@@ -186,6 +190,7 @@ impl Sink {
             Self::File(sink) => sink.level,
             Self::Console(sink) => sink.level,
             Self::Memory(sink) => sink.level,
+            Self::Otlp(sink) => sink.level,
         }
     }
 
@@ -195,6 +200,7 @@ impl Sink {
             Self::File(sink) => &sink.signals,
             Self::Console(sink) => &sink.signals,
             Self::Memory(sink) => &sink.signals,
+            Self::Otlp(sink) => &sink.signals,
         }
         .contains(&signal)
     }
@@ -208,6 +214,8 @@ pub enum Signal {
     Logs,
     /// Ended spans.
     Spans,
+    /// Metrics, which only sinks of type `otlp` take.
+    Metrics,
 }
 
 /// A sink of type `file`.

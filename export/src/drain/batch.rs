@@ -12,6 +12,7 @@ use crate::encode::Clock;
 use crate::encode::json::JsonEncoder;
 use crate::health::Health;
 use crate::redact::Redactor;
+use crate::settle::Share;
 use crate::sink::{Filter, Lost, Routed, Sink};
 
 /// A sink and what it wants.
@@ -43,6 +44,8 @@ pub struct Batch {
     sinks: [[u64; LEVELS]; SIGNALS],
     /// The records in their order: which sinks want how many in a row.
     wanted: Vec<Wanted>,
+    /// The bits of sinks that settle later.
+    settle_later: u64,
     records: u64,
     bytes: usize,
 }
@@ -68,6 +71,7 @@ impl Batch {
             line: Vec::new(),
             sinks: [[0; LEVELS]; SIGNALS],
             wanted: Vec::new(),
+            settle_later: 0,
             records: 0,
             bytes: 0,
         }
@@ -84,6 +88,8 @@ impl Batch {
                 self.sinks[signal as usize][level as usize] = wants.sum();
             }
         }
+        let later = self.routes.iter().map(|route| u64::from(route.sink.settles_later()));
+        self.settle_later = later.enumerate().map(|(bit, later)| later << bit).sum();
         self.health.set_sinks(self.routes.iter().map(|route| route.sink.name()));
     }
 
@@ -149,6 +155,9 @@ impl Batch {
             let arrived =
                 outcome.as_ref().map_or_else(|lost| lost.arrived.min(records), |()| records);
             let lost = records - arrived;
+            if route.sink.settles_later() {
+                continue;
+            }
             self.health.sink(route.sink.name(), arrived, lost);
             match outcome {
                 Err(Lost { error, .. }) => {
@@ -170,17 +179,45 @@ impl Batch {
             }
         }
         let drained = self.pipeline.drained();
+        // What sinks that settle later have to learn of: whose bits, of which signal, how many.
+        let mut owed: Vec<(u64, Signal, u64)> = Vec::new();
         for Wanted { signal, sinks, records } in self.wanted.drain(..) {
             let mut delivered = records;
             for (_, arrived) in failed.iter_mut().filter(|(mask, _)| sinks & mask != 0) {
                 delivered = delivered.min(*arrived);
                 *arrived -= records.min(*arrived);
             }
-            drained.delivered(signal).add(delivered);
             drained.dropped(signal, Reason::Sink).add(records - delivered);
-            drained.taken(signal).add(records);
+            let later = sinks & self.settle_later;
+            if later == 0 {
+                drained.delivered(signal).add(delivered);
+                drained.taken(signal).add(records);
+                continue;
+            }
+            drained.taken(signal).add(records - delivered);
+            match owed.iter_mut().find(|(bits, of, _)| (*bits, *of) == (later, signal)) {
+                Some((.., count)) => *count += delivered,
+                None => owed.push((later, signal, delivered)),
+            }
         }
         (self.records, self.bytes) = (0, 0);
+        self.owe(&owed);
+    }
+
+    fn owe(&mut self, owed: &[(u64, Signal, u64)]) {
+        for &(bits, signal, records) in owed {
+            let share = Share::new(signal, records, bits.count_ones());
+            for (bit, route) in self.routes.iter_mut().enumerate() {
+                if bits & 1 << bit != 0 {
+                    route.sink.owe(share.clone());
+                }
+            }
+        }
+        for (bit, route) in self.routes.iter_mut().enumerate() {
+            if self.settle_later & 1 << bit != 0 {
+                route.sink.hand_over();
+            }
+        }
     }
 
     /// Counts the batch as lost: something panicked between its first record and its outcome.

@@ -251,7 +251,7 @@ impl Drain {
 
 /// Signals are for the program's own threads.
 #[cfg(unix)]
-fn block_signals() {
+pub(crate) fn block_signals() {
     // SAFETY: plain calls on a local set.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
@@ -261,4 +261,4 @@ fn block_signals() {
 }
 
 #[cfg(not(unix))]
-fn block_signals() {}
+pub(crate) fn block_signals() {}

@@ -4,6 +4,7 @@ mod console;
 mod file;
 mod memory;
 pub mod rotate;
+mod unavailable;
 
 use std::io;
 
@@ -13,11 +14,14 @@ use coati_core::record::Level;
 pub use console::Console;
 pub use file::File;
 pub use memory::{Memory, MemoryRecords};
+pub use unavailable::Unavailable;
 
 use crate::config;
 use crate::encode::Clock;
 use crate::encode::json::JsonEncoder;
+use crate::otlp::{Context, Exporters};
 use crate::redact::Redacted;
+use crate::settle::Share;
 
 /// One destination of records.
 pub trait Sink: Send {
@@ -32,6 +36,17 @@ pub trait Sink: Send {
     /// # Errors
     /// Whatever the destination says.
     fn commit(&mut self) -> Result<(), Lost>;
+
+    /// Whether it learns only later what arrived: it is then given shares of what it took.
+    fn settles_later(&self) -> bool {
+        false
+    }
+
+    /// After a commit, where it settles later: it has to settle these records of what it took.
+    fn owe(&mut self, _share: Share) {}
+
+    /// After all shares of a commit, where it settles later: it may send what it took.
+    fn hand_over(&mut self) {}
 
     /// What went wrong since the last call without losing a record.
     fn problem(&mut self) -> Option<String> {
@@ -159,11 +174,29 @@ impl Filter {
     }
 }
 
-/// Builds the sink that `config` describes. `child` is the process id of a forked child.
-pub fn build(config: &config::Sink, child: Option<u32>, memory: &MemoryRecords) -> Box<dyn Sink> {
-    match config {
-        config::Sink::File(file) => Box::new(File::new(file, child)),
-        config::Sink::Console(console) => Box::new(Console::new(console)),
-        config::Sink::Memory(sink) => Box::new(Memory::new(memory.clone(), sink.capacity)),
+/// What sinks are built from besides their configuration.
+pub struct Builder<'a> {
+    /// The process id of a forked child.
+    pub child: Option<u32>,
+    /// What memory sinks keep.
+    pub memory: &'a MemoryRecords,
+    /// What OTLP sinks send through.
+    pub exporters: &'a Exporters,
+    /// What those need of the engine.
+    pub context: &'a Context,
+}
+
+impl Builder<'_> {
+    /// The sink that `config` describes.
+    pub fn build(&self, config: &config::Sink) -> Box<dyn Sink> {
+        match config {
+            config::Sink::File(file) => Box::new(File::new(file, self.child)),
+            config::Sink::Console(console) => Box::new(Console::new(console)),
+            config::Sink::Memory(sink) => Box::new(Memory::new(self.memory.clone(), sink.capacity)),
+            config::Sink::Otlp(otlp) => match self.exporters.sink(otlp, self.context) {
+                Ok(sink) => sink,
+                Err(error) => Box::new(Unavailable::new("otlp", &error)),
+            },
+        }
     }
 }

@@ -1,0 +1,93 @@
+//! Reads the metric store at intervals and encodes what it finds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coati_core::log::name_id;
+use coati_core::metrics::{Reader, Store, Temporality};
+
+use super::compose::{Encoding, Scope};
+use super::encoder::Encoder;
+use super::point::Frame;
+use super::queue::{Chunk, Limits};
+use crate::redact::LabelRules;
+
+/// Turns the store into chunks.
+pub struct Collector {
+    reader: Reader,
+    labels: Arc<LabelRules>,
+    encoder: Encoder,
+    frame: Frame,
+    interval: Duration,
+    due: Instant,
+    scope: u32,
+}
+
+impl Collector {
+    /// Reads `store` every `interval`.
+    pub fn new(
+        store: Arc<Store>,
+        labels: Arc<LabelRules>,
+        encoding: Encoding,
+        interval: Duration,
+        delta: bool,
+        explicit: bool,
+    ) -> Self {
+        let temporality = if delta { Temporality::Delta } else { Temporality::Cumulative };
+        let now = coati_core::os::realtime_ns();
+        Self {
+            reader: Reader::new(store, temporality),
+            labels,
+            encoder: Encoder::new(encoding),
+            frame: Frame { start: now, since: now, now, delta, explicit },
+            interval,
+            due: Instant::now() + interval,
+            scope: name_id("coati").0,
+        }
+    }
+
+    /// When to collect next.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Reads everything now; chunks no larger than a request may be, and how many points.
+    pub fn collect(&mut self, limits: &Limits) -> (Vec<Chunk>, u64) {
+        self.due = Instant::now() + self.interval;
+        let mut metrics = self.reader.read();
+        self.labels.apply(&mut metrics);
+        self.frame.now = coati_core::os::realtime_ns();
+        let mut chunks = Vec::new();
+        let mut items = Vec::new();
+        let (mut count, mut points) = (0, 0);
+        for metric in &metrics {
+            let before = items.len();
+            let found = self.encoder.metric(metric, &self.frame, &mut items);
+            if found == 0 {
+                continue;
+            }
+            points += found;
+            if count > 0 && items.len() > limits.batch_bytes {
+                let rest = items.split_off(before);
+                chunks.push(self.chunk(std::mem::replace(&mut items, rest), count));
+                count = 0;
+            }
+            count += 1;
+        }
+        if count > 0 {
+            chunks.push(self.chunk(items, count));
+        }
+        self.frame.since = self.frame.now;
+        (chunks, points)
+    }
+
+    fn chunk(&self, items: Vec<u8>, records: u64) -> Chunk {
+        Chunk {
+            bytes: items.len(),
+            scopes: vec![Scope { name: self.scope, items }],
+            records,
+            shares: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+}
