@@ -51,6 +51,10 @@ test-memory: ## Resident memory over 10 M records, 1 M label sets, 256 and 10,00
 bench-idle: ## Processor time over an idle minute with 50 threads registered
 	cargo run --release -q -p coati-benches --bin idle
 
+.PHONY: test-outage
+test-outage: ## The outage test of OTLP with a receiver that is gone for a minute
+	COATI_OUTAGE_SECONDS=60 cargo test --release -p coati-export --test otlp outage -- --nocapture
+
 LOOM := CARGO_TARGET_DIR=$(CURDIR)/target/loom RUSTFLAGS="--cfg coati_loom"
 
 .PHONY: test-loom

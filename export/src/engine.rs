@@ -382,7 +382,7 @@ fn routes(config: &Config, builder: &Builder<'_>) -> Vec<Route> {
     let route = |sink| Route::new(Filter::of(sink), builder.build(sink));
     let routes = config.sinks.iter().map(route).collect();
     builder.exporters.keep(config.sinks.iter().filter_map(|sink| match sink {
-        config::Sink::Otlp(otlp) => Some(otlp),
+        config::Sink::Otlp(otlp) => Some(&**otlp),
         _ => None,
     }));
     routes

@@ -5,8 +5,8 @@ use std::path::Path;
 use coati_core::record::Level;
 use coati_core::span::sampler::{Root, Sampler};
 use coati_export::config::{
-    Config, ConfigError, ConsoleFormat, Durability, Overflow, Signal, Sink, Source, Sources,
-    Stream, defaults_table,
+    Compression, Config, ConfigError, ConsoleFormat, Durability, OtlpSink, Overflow, Protocol,
+    Signal, Sink, Source, Sources, Stream, Temporality, defaults_table,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -394,4 +394,117 @@ proptest! {
         prop_assert_eq!(again.to_json(), config.to_json());
         prop_assert_eq!(again, config);
     }
+}
+
+fn otlp(config: &Config) -> &OtlpSink {
+    let found = config.sinks.iter().find_map(|sink| match sink {
+        Sink::Otlp(otlp) => Some(&**otlp),
+        _ => None,
+    });
+    found.expect("an OTLP sink")
+}
+
+#[test]
+fn an_otlp_sink_has_the_specifications_defaults() {
+    let config = from_dict(json!({"sinks": [{"type": "otlp"}]})).unwrap();
+    let sink = otlp(&config);
+    assert_eq!(sink.signals, [Signal::Logs, Signal::Spans, Signal::Metrics]);
+    assert_eq!(sink.target.protocol, Some(Protocol::HttpProtobuf));
+    assert_eq!((sink.target.timeout_ms, sink.target.endpoint.as_ref()), (Some(10_000), None));
+    assert_eq!(
+        (sink.traces.delay_ms, sink.logs.delay_ms, sink.metrics.delay_ms),
+        (5000, 1000, 60_000)
+    );
+    assert_eq!((sink.traces.batch_records, sink.traces.export_timeout_ms), (Some(512), 30_000));
+    let again = from_dict(config.to_json()).unwrap();
+    assert_eq!(again, config);
+}
+
+#[test]
+fn variables_of_otlp_feed_a_sink_that_is_given_and_code_beats_them() {
+    let env = env(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/x"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%20c,d=e"),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "250"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "DELTA"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "1"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "7"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "99"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "many"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "11"),
+    ]);
+    let load = |sink: Value| {
+        let dict = Some(json!({"sinks": [sink]}));
+        Config::load(Sources { env: env.clone(), dict, ..Sources::default() }).unwrap()
+    };
+    let config = load(json!({"type": "otlp"}));
+    let sink = otlp(&config);
+    assert_eq!(sink.target.endpoint.as_deref(), Some("http://general:4318"));
+    assert_eq!(sink.traces.target.endpoint.as_deref(), Some("http://traces:4318/x"));
+    assert_eq!(sink.logs.target.endpoint, None);
+    assert_eq!(sink.target.headers.as_ref().unwrap()["a"], "b c");
+    assert_eq!(sink.logs.target.compression, Some(Compression::Gzip));
+    assert_eq!(sink.metrics.target.protocol, Some(Protocol::Grpc));
+    assert_eq!((sink.target.timeout_ms, sink.target.insecure), (Some(250), Some(false)));
+    assert_eq!(sink.temporality, Temporality::Delta);
+    assert_eq!((sink.traces.delay_ms, sink.metrics.delay_ms), (7, 11));
+    assert_eq!((sink.logs.queue_records, sink.traces.batch_records), (Some(99), Some(512)));
+    assert!(config.warnings().iter().any(|warning| warning.contains("OTEL_BSP_MAX_EXPORT")));
+
+    let config = load(json!({
+        "type": "otlp", "endpoint": "http://code", "traces": {"delay_ms": 1},
+        "temporality": "cumulative",
+    }));
+    let sink = otlp(&config);
+    assert_eq!(sink.target.endpoint.as_deref(), Some("http://code"));
+    assert_eq!(sink.traces.target.endpoint, None, "code beats a signal's variable");
+    assert_eq!((sink.traces.delay_ms, sink.temporality), (1, Temporality::Cumulative));
+    // A sink that comes later is fed alike.
+    let later = config.apply(&json!({"sinks": [{"type": "otlp"}]})).unwrap();
+    assert_eq!(otlp(&later).target.endpoint.as_deref(), Some("http://general:4318"));
+}
+
+#[test]
+fn variables_ask_for_an_otlp_sink_beside_those_of_the_preset() {
+    let signals = |pairs: &[(&str, &str)]| {
+        let config = from_env(pairs).unwrap();
+        let Some(Sink::Console(_)) = config.sinks.first() else { panic!("the preset's console") };
+        config.sinks.get(1).map(|_| otlp(&config).signals.clone())
+    };
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318");
+    assert_eq!(signals(&[]), None);
+    assert_eq!(signals(&[endpoint]), Some(vec![Signal::Spans, Signal::Logs, Signal::Metrics]));
+    assert_eq!(
+        signals(&[endpoint, ("OTEL_LOGS_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "console")]),
+        Some(vec![Signal::Spans])
+    );
+    assert_eq!(signals(&[("OTEL_TRACES_EXPORTER", "console, otlp")]), Some(vec![Signal::Spans]));
+    let of_metrics = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a:4318/m");
+    assert_eq!(signals(&[of_metrics]), Some(vec![Signal::Metrics]));
+    let dict = Some(json!({"sinks": [{"type": "memory"}]}));
+    let config =
+        Config::load(Sources { env: env(&[endpoint]), dict, ..Sources::default() }).unwrap();
+    assert_eq!(config.sinks.len(), 1, "code says where records go");
+}
+
+#[test]
+fn bad_values_of_an_otlp_sink_are_refused_by_name() {
+    let said = |sink: Value| refusal(from_dict(json!({"sinks": [sink]})));
+    let bad = said(json!({"type": "otlp", "endpoint": "ftp://a"}));
+    assert!(bad.contains("sinks[0].endpoint") && bad.contains("a URL"), "{bad}");
+    let bad = said(json!({"type": "otlp", "endpoint": "http://user:secret@a"}));
+    assert!(bad.contains("endpoint"), "{bad}");
+    let bad = said(json!({"type": "otlp", "traces": {"delay": 1}}));
+    assert!(bad.contains("sinks[0].traces.delay") && bad.contains("delay_ms"), "{bad}");
+    let bad = said(json!({"type": "otlp", "headers": {"a b": "c"}}));
+    assert!(bad.contains("sinks[0].headers.a b"), "{bad}");
+    let bad = said(json!({"type": "otlp", "headers": {"a": "c\nd"}}));
+    assert!(bad.contains("headers.a"), "{bad}");
+    let bad = said(json!({"type": "otlp", "protocol": "http/protobof"}));
+    assert!(bad.contains("did you mean http/protobuf?"), "{bad}");
+    let bad = said(json!({"type": "file", "signals": ["metrics"]}));
+    assert!(bad.contains("logs, spans"), "{bad}");
 }

@@ -85,10 +85,10 @@ pub struct SignalSettings {
     /// How long records wait for others; of metrics the time between two exports.
     pub delay_ms: u64,
     /// Most records in a request.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_records: Option<usize>,
     /// Most records that wait.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_records: Option<usize>,
     /// How long a batch is tried before it goes to the spool or is given up.
     pub export_timeout_ms: u64,

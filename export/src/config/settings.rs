@@ -180,7 +180,7 @@ pub enum Sink {
     /// The last records, in memory.
     Memory(MemorySink),
     /// A receiver of OpenTelemetry's protocol.
-    Otlp(OtlpSink),
+    Otlp(Box<OtlpSink>),
 }
 
 impl Sink {

@@ -75,7 +75,6 @@ impl Exporters {
     pub fn stop(&self, deadline: Instant, at_last: Instant) -> bool {
         let queues = self.queues();
         queues.iter().for_each(|queue| queue.stop(deadline));
-        let join = |queue: &Arc<Queue>| !queue.is_own_thread() && queue.join(at_last);
-        queues.iter().fold(true, |all, queue| join(queue) && all)
+        queues.iter().all(|queue| !queue.is_own_thread() && queue.join(at_last))
     }
 }

@@ -271,7 +271,7 @@ impl Lane {
     /// The first request at hand is settled: of its records `lost` did not arrive.
     fn settle_first(&mut self, lost: u64, reason: Reason, said: Option<&str>) {
         let Some(request) = self.current.pop_front() else { return };
-        let Parts { signal, books, queue, .. } = &self.parts;
+        let Parts { signal, books, queue, spool, .. } = &self.parts;
         // Rejected items of a metric are points, of which it has more than one.
         let lost = lost.min(request.records);
         if signal.account().is_some() {
@@ -287,8 +287,8 @@ impl Lane {
         } else if std::mem::take(&mut self.troubled) {
             books.solved();
         }
-        if let Some(entry) = request.entry {
-            entry.remove();
+        if let (Some(entry), Some(spool)) = (request.entry, spool) {
+            spool.borrow_mut().remove(entry);
         }
         queue.finish(*signal, request.chunks);
     }
@@ -394,7 +394,7 @@ impl Lane {
             books.lose(shares, request.records, Reason::Spool);
         }
         if let Some(entry) = request.entry {
-            entry.remove();
+            spool.borrow_mut().remove(entry);
         }
         queue.finish(*signal, request.chunks);
     }

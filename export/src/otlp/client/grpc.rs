@@ -23,7 +23,7 @@ pub async fn exchange(
     let scheme = if receiver.tls { "https" } else { "http" };
     let uri = format!("{scheme}://{}{}", receiver.authority, receiver.path);
     let mut request =
-        Request::post(uri).body(Full::new(frame(&body, gzip))).map_err(Outcome::failed)?;
+        Request::post(uri).body(Full::new(frame(&body, gzip))).map_err(Outcome::error)?;
     let headers = request.headers_mut();
     headers.extend(receiver.headers.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -34,9 +34,10 @@ pub async fn exchange(
     if gzip {
         headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
     }
-    let response = sender.send_request(request).await.map_err(Outcome::failed)?;
+    let response = sender.send_request(request).await.map_err(Outcome::error)?;
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(Outcome::failed)?;
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| Outcome::failed(error.to_string()))?;
     // A call that failed at once has its status in the head.
     let trailers = body.trailers().unwrap_or(&head.headers).clone();
     let status = number(&trailers).or_else(|| number(&head.headers));

@@ -30,14 +30,14 @@ pub async fn exchange(
     let mut request = Request::post(&receiver.path)
         .header(HOST, &receiver.authority)
         .body(Full::new(body))
-        .map_err(Outcome::failed)?;
+        .map_err(Outcome::error)?;
     let headers = request.headers_mut();
     headers.extend(receiver.headers.clone());
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(encoding.content_type()));
     if gzip {
         headers.insert(CONTENT_ENCODING, hyper::header::HeaderValue::from_static("gzip"));
     }
-    let response = sender.send_request(request).await.map_err(Outcome::failed)?;
+    let response = sender.send_request(request).await.map_err(Outcome::error)?;
     let (head, body) = response.into_parts();
     let status = head.status;
     // The status decides: what breaks off behind it is not sent again.

@@ -49,6 +49,20 @@ impl Outcome {
     fn failed(message: impl ToString) -> Self {
         Self::Failed { message: message.to_string(), after: None }
     }
+
+    /// With what lies behind the error.
+    fn error(error: impl std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            source = error.source();
+        }
+        Self::failed(message)
+    }
 }
 
 /// Sends the requests of one signal.
@@ -91,7 +105,7 @@ impl Client {
             Some(known) => known,
             None => match Connection::open(&self.receiver).await {
                 Ok(fresh) => fresh,
-                Err(error) => return Outcome::failed(error),
+                Err(error) => return Outcome::error(error),
             },
         };
         let outcome = match &mut connection {

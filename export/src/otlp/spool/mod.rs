@@ -90,6 +90,7 @@ impl Spool {
                     let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
                     let bytes = len.max(BLOCK);
                     let entry = Entry { path, stamp, bytes, records: 0, shares: Vec::new() };
+                    spool.grow(&entry);
                     spool.insert(signal, entry);
                 }
                 None => spool.set_aside(&path),
@@ -99,13 +100,22 @@ impl Spool {
         Ok(spool)
     }
 
-    fn insert(&mut self, signal: Signal, entry: Entry) {
+    fn grow(&mut self, entry: &Entry) {
         self.bytes += entry.bytes;
         self.records += entry.records;
+        self.show();
+    }
+
+    fn shrink(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes;
+        self.records -= entry.records;
+        self.show();
+    }
+
+    fn insert(&mut self, signal: Signal, entry: Entry) {
         let queue = &mut self.queues[signal as usize];
         let place = queue.partition_point(|other| other.stamp < entry.stamp);
         queue.insert(place, entry);
-        self.show();
     }
 
     fn show(&self) {
@@ -130,7 +140,9 @@ impl Spool {
         match file::write(&path, content) {
             Ok(len) => {
                 let (records, bytes) = (content.records, len.max(BLOCK));
-                self.insert(content.signal, Entry { path, stamp, bytes, records, shares });
+                let entry = Entry { path, stamp, bytes, records, shares };
+                self.grow(&entry);
+                self.insert(content.signal, entry);
                 self.bound();
                 Ok(())
             }
@@ -143,20 +155,26 @@ impl Spool {
         self.insert(signal, entry);
     }
 
+    /// A request that was taken is settled: its file goes.
+    pub fn remove(&mut self, entry: Entry) {
+        self.shrink(&entry);
+        let _ = fs::remove_file(entry.path);
+    }
+
     /// Takes the oldest request of a signal. Its file stays until it is settled.
     pub fn take(&mut self, signal: Signal) -> Option<(Entry, Content)> {
         self.bound();
         loop {
             let mut entry = self.queues[signal as usize].pop_front()?;
-            self.bytes -= entry.bytes;
-            self.records -= entry.records;
-            self.show();
             match file::read(&entry.path).ok().filter(|content| content.signal == signal) {
                 Some(content) => {
+                    self.shrink(&entry);
                     entry.records = content.records;
+                    self.grow(&entry);
                     return Some((entry, content));
                 }
                 None => {
+                    self.shrink(&entry);
                     self.set_aside(&entry.path);
                     self.books.lose(entry.shares, entry.records, Reason::Spool);
                 }
@@ -186,8 +204,7 @@ impl Spool {
                     continue;
                 }
                 let Some(entry) = queue.pop_front() else { continue };
-                self.bytes -= entry.bytes;
-                self.records -= entry.records;
+                self.shrink(&entry);
                 let _ = fs::remove_file(&entry.path);
                 self.books.count("spool_dropped", 1);
                 self.books.lose(entry.shares, entry.records, Reason::Spool);
@@ -211,11 +228,6 @@ impl Entry {
     /// Gives it what is to be settled with it.
     pub fn set_shares(&mut self, shares: Vec<Share>) {
         self.shares = shares;
-    }
-
-    /// It is settled: its file goes.
-    pub fn remove(self) {
-        let _ = fs::remove_file(self.path);
     }
 }
 
