@@ -11,7 +11,7 @@ SHELL  := /bin/bash
 
 .PHONY: help
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 # --- the Python package ---------------------------------------------------------------------
 
@@ -77,9 +77,55 @@ test-python: install-python ## Python tests, stubs and lints
 	cd python/tests && $(BIN)/python -m pytest -q
 	cd python/tests && $(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
 
+# --- what needs a nightly compiler ----------------------------------------------------------
+
+NIGHTLY := nightly-2026-05-20
+HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: nightly
+nightly:
+	rustup toolchain install $(NIGHTLY) --profile minimal --component miri --component rust-src \
+		--no-self-update
+
+# Isolation is off for the wall clock, which Miri's own world does not have. All else is as Miri
+# has it: stacked borrows, weak memory, leaks. Tests run fewer rounds under it.
+.PHONY: miri
+miri: nightly ## Miri on the core's tests: undefined behaviour, data races, leaks
+	MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=1 CARGO_TARGET_DIR=$(CURDIR)/target/miri \
+		cargo +$(NIGHTLY) miri test -p coati-core
+
+# The standard library is built with the sanitizer, too, so that what it synchronises is seen.
+sanitize = CARGO_TARGET_DIR=$(CURDIR)/target/$(1) RUSTFLAGS=-Zsanitizer=$(1) PROPTEST_CASES=32 \
+	cargo +$(NIGHTLY) test -Zbuild-std --target $(HOST)
+
+.PHONY: tsan
+tsan: tsan-core ## ThreadSanitizer on the Rust tests of core and export
+	$(call sanitize,thread) -p coati-export
+
+.PHONY: tsan-core
+tsan-core: nightly
+	$(call sanitize,thread) -p coati-core
+
+.PHONY: asan
+asan: nightly ## AddressSanitizer on the Rust tests of core and export
+	$(call sanitize,address) -p coati-core -p coati-export
+
+.PHONY: sanitizers
+sanitizers: miri tsan asan ## Miri, ThreadSanitizer and AddressSanitizer
+
 .PHONY: deny
 deny: ## Licences and sources of dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
+
+.PHONY: test-aarch64
+test-aarch64: ## Run the core's tests for aarch64 Linux under emulation (needs rustup)
+	{ command -v qemu-aarch64 && command -v aarch64-linux-gnu-gcc; } >/dev/null || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends \
+			qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross; }
+	rustup target add aarch64-unknown-linux-gnu
+	PROPTEST_CASES=32 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+		cargo test -p coati-core --target aarch64-unknown-linux-gnu
 
 PLATFORMS := aarch64-unknown-linux-gnu aarch64-apple-darwin x86_64-pc-windows-gnu
 

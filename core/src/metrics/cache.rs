@@ -165,7 +165,7 @@ mod tests {
         let instruments = ["a", "b"]
             .map(|name| store.instrument(Descriptor::new(name, Kind::Counter, "", "")).unwrap());
         let middle = |c: char| format!("0123456789{c}0123456789");
-        let last = if cfg!(miri) { 'c' } else { 'z' };
+        let last = if cfg!(miri) { 'a' } else { 'z' };
         let texts: Vec<String> = ('a'..=last).map(middle).chain(["1".into(), "".into()]).collect();
         let mut values: Vec<LabelValue> = texts.iter().map(|text| LabelValue::Str(text)).collect();
         values.extend([LabelValue::Int(1), LabelValue::Float(1.0), LabelValue::Bool(true)]);

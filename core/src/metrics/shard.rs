@@ -7,7 +7,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::own;
 use std::array::from_fn;
 
-#[cfg(not(coati_loom))]
+#[cfg(not(any(coati_loom, miri)))]
 mod size {
     pub(super) const NUMBER_PAGES: usize = 512;
     pub(super) const HISTOGRAM_PAGES: usize = 256;
@@ -19,6 +19,14 @@ mod size {
     pub(super) const NUMBER_PAGES: usize = 2;
     pub(super) const HISTOGRAM_PAGES: usize = 2;
     pub(super) const SLOTS: usize = 2;
+}
+
+// Miri looks at a whole shard whenever it is borrowed.
+#[cfg(all(miri, not(coati_loom)))]
+mod size {
+    pub(super) const NUMBER_PAGES: usize = 4;
+    pub(super) const HISTOGRAM_PAGES: usize = 4;
+    pub(super) const SLOTS: usize = 4;
 }
 
 use size::{HISTOGRAM_PAGES, NUMBER_PAGES, SLOTS};
