@@ -369,10 +369,16 @@ mod tests {
         }
     }
 
+    fn text() -> impl Strategy<Value = String> {
+        // No pattern: Miri takes minutes to read one.
+        let char = prop::sample::select(vec!['a', 'm', 'z', 'é']);
+        prop::collection::vec(char, 0..=40).prop_map(|chars| chars.into_iter().collect())
+    }
+
     proptest! {
         #[test]
         fn the_last_value_of_a_key_stands_at_the_end(
-            steps in prop::collection::vec((0usize..6, 0u8..6, "[a-zé]{0,40}"), 0..MOST),
+            steps in prop::collection::vec((0usize..6, 0u8..6, text()), 0..MOST),
         ) {
             let mut body = Body::default();
             (body.limits, body.max_string, body.budget) = (Limits::default(), 30, 1 << 16);
