@@ -89,22 +89,31 @@ nightly:
 
 # Isolation is off for the wall clock, which Miri's own world does not have. All else is as Miri
 # has it: stacked borrows, weak memory, leaks. Tests run fewer rounds under it.
+miri = MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=1 CARGO_TARGET_DIR=$(CURDIR)/target/miri \
+	cargo +$(NIGHTLY) miri test -p coati-core
+
 .PHONY: miri
 miri: nightly ## Miri on the core's tests: undefined behaviour, data races, leaks
-	MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=1 CARGO_TARGET_DIR=$(CURDIR)/target/miri \
-		cargo +$(NIGHTLY) miri test -p coati-core
+	$(miri)
+
+.PHONY: miri-quick
+miri-quick: nightly ## The part of it that takes minutes: ring, records, names, handles
+	$(miri) --lib --test instrument -- --skip cache
+
+# No backtraces: with an instrumented library one takes a minute. Forks are part of the tests,
+# which by default ThreadSanitizer ends.
+sanitize = RUST_BACKTRACE=0 TSAN_OPTIONS=die_after_fork=0 PROPTEST_CASES=32 \
+	CARGO_TARGET_DIR=$(CURDIR)/target/$(1) RUSTFLAGS=-Zsanitizer=$(1) \
+	cargo +$(NIGHTLY) test --target $(HOST)
 
 # The standard library is built with the sanitizer, too, so that what it synchronises is seen.
-sanitize = CARGO_TARGET_DIR=$(CURDIR)/target/$(1) RUSTFLAGS=-Zsanitizer=$(1) PROPTEST_CASES=32 \
-	cargo +$(NIGHTLY) test -Zbuild-std --target $(HOST)
-
 .PHONY: tsan
 tsan: tsan-core ## ThreadSanitizer on the Rust tests of core and export
-	$(call sanitize,thread) -p coati-export
+	$(call sanitize,thread) -Zbuild-std -p coati-export
 
 .PHONY: tsan-core
-tsan-core: nightly
-	$(call sanitize,thread) -p coati-core
+tsan-core: nightly ## ThreadSanitizer on the core alone
+	$(call sanitize,thread) -Zbuild-std -p coati-core
 
 .PHONY: asan
 asan: nightly ## AddressSanitizer on the Rust tests of core and export
