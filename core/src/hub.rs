@@ -13,7 +13,7 @@ use crate::ledger::{Reason, Signal};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
 use crate::sync::mutant;
-use crate::thread::{self, Recorder};
+use crate::thread::{self, Recorder, Turn};
 
 /// A key that no thread ever caches.
 const OFF: u64 = u64::MAX;
@@ -111,9 +111,15 @@ impl Hub {
     /// must run no foreign code.
     #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(Option<&mut Recorder>) -> R) -> R {
+        f(self.turn().recorder())
+    }
+
+    /// What [`Hub::with`] makes for the time of `f`.
+    #[inline(always)]
+    pub(crate) fn turn(&self) -> Turn<'_> {
         // Relaxed: a key that this thread has cached was put there by `enter` on this thread,
         // after it had loaded the pipeline.
-        thread::with(self.key.load(Ordering::Relaxed), || self.enter(), f)
+        Turn::new(self.key.load(Ordering::Relaxed), || self.enter())
     }
 
     /// [`Hub::with`] where that takes no call, as it mostly does; `None`, and `f` has not run, where
@@ -121,7 +127,7 @@ impl Hub {
     /// is half of the work. `key` is [`Hub::key`].
     #[inline(always)]
     pub fn with_cached<R>(key: u64, f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
-        thread::with_cached(key, f)
+        Turn::cached(key)?.recorder().map(f)
     }
 
     /// Finds or makes this thread's recorder.

@@ -195,10 +195,10 @@ impl Logger {
             call_site: None,
             message: message.as_bytes(),
         };
-        self.hub.with(|recorder| match recorder {
+        match self.hub.turn().recorder() {
             Some(recorder) => recorder.log(&head, fields),
             None => self.hub.lose(Signal::Logs),
-        });
+        }
     }
 
     fn filtered(&self) {

@@ -193,15 +193,15 @@ pub fn encode_fields(encoder: &mut Encoder<'_>, fields: &[Field<'_>], limit: u32
     (written as u32, (fields.len() - written) as u32)
 }
 
-/// Calls `$each` with each of the first eight items of an array, one after the other without a
-/// loop: the compiler then sees what is in each.
+/// Runs `$body` with each of the items of an array of `N`, the first eight one after the other
+/// without a loop and without a closure: the compiler then sees what is in each.
 macro_rules! unrolled {
-    ($array:expr, $each:expr) => {
-        unrolled!(@ $array, $each, 0 1 2 3 4 5 6 7)
+    ($item:ident of $array:expr => $body:expr) => {
+        unrolled!(@ $item $array, $body, 0 1 2 3 4 5 6 7)
     };
-    (@ $array:expr, $each:expr, $($at:literal)*) => {
-        $(if N > $at { $each(&$array[$at]); })*
-        for item in $array.iter().skip(8) { $each(item); }
+    (@ $item:ident $array:expr, $body:expr, $($at:literal)*) => {
+        $(if N > $at { let $item = &$array[$at]; $body; })*
+        for $item in $array.iter().skip(8) { $body; }
     };
 }
 
@@ -220,14 +220,12 @@ unsafe impl<const N: usize> PlainFields for [Field<'_>; N] {
         max_string: usize,
     ) -> Option<(NonNull<u8>, u8)> {
         let mut size = 0;
-        let mut add = |field| size += plain_size(field, max_string);
-        unrolled!(self, add);
+        unrolled!(field of self => size += plain_size(field, max_string));
         if size > end as usize - to as usize {
             return None;
         }
         // SAFETY: there is room for all of them, one after the other.
-        let mut write = |field| to = unsafe { write_plain(field, to) };
-        unrolled!(self, write);
+        unrolled!(field of self => to = unsafe { write_plain(field, to) });
         NonNull::new(to).map(|end| (end, 0))
     }
 }

@@ -173,10 +173,10 @@ impl Tracer {
     /// Starts a span. It is recorded when [`Span::end`] is called with the same hub.
     #[inline]
     pub fn start(&self, name: &str, start: Start) -> Span {
-        self.hub.with(|recorder| match recorder {
+        match self.hub.turn().recorder() {
             Some(recorder) => self.start_on(recorder, name, start),
             None => Span::passing(start.parent.unwrap_or_default()),
-        })
+        }
     }
 
     fn start_on(&self, recorder: &mut Recorder, name: &str, start: Start) -> Span {
@@ -356,7 +356,7 @@ impl Span {
             // The parent process records it. Its buffers are plain memory of ours by now.
             return Ended::Now;
         }
-        hub.with(|recorder| match recorder {
+        match hub.turn().recorder() {
             Some(recorder) if recorder.pipeline().key() == self.pipeline => {
                 recorder.close_span();
                 self.record(recorder, &body, end_time.unwrap_or(0));
@@ -364,7 +364,7 @@ impl Span {
             }
             Some(_) => {}
             None => self.end_without_recorder(hub),
-        });
+        }
         Ended::Now
     }
 

@@ -67,20 +67,61 @@ pub(crate) fn is_nested() -> bool {
 }
 
 /// A use of this thread's recorder, or an attempt at one from inside it.
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     local: &'a Local,
     /// How many turns it interrupted.
     outer: u32,
+    recorder: Option<NonNull<Recorder>>,
 }
 
 impl<'a> Turn<'a> {
+    /// A turn with this thread's recorder of the pipeline with this key, or with none where `enter`
+    /// cannot make one or a signal handler interrupted another turn. No foreign code runs in it.
+    // A value, not a function that takes a closure: a closure is not always inlined.
+    #[inline(always)]
+    pub(crate) fn new(key: u64, enter: impl FnOnce() -> bool) -> Self {
+        let mut turn = Self::begin(local());
+        turn.recorder = if turn.outer == 0 && turn.local.key.get() == key {
+            // SAFETY: `enter` has set the recorder before the key; no pipeline has the key 0.
+            Some(unsafe { NonNull::new_unchecked(turn.local.recorder.get()) })
+        } else {
+            NonNull::new(other(&turn, enter))
+        };
+        turn
+    }
+
+    /// A turn if that takes no call.
+    #[inline(always)]
+    pub(crate) fn cached(key: u64) -> Option<Self> {
+        // SAFETY: as in `local`, unless it is null.
+        let local = unsafe { known_address().as_ref() }?;
+        if local.key.get() != key || local.depth.get() != 0 {
+            return None;
+        }
+        let mut turn = Self::begin(local);
+        // A signal handler may have changed it just before the turn began; it is some recorder
+        // still. SAFETY: no pipeline has the key 0, so a recorder was cached with the key, and none
+        // is ever taken out of the cache but for another.
+        turn.recorder = Some(unsafe { NonNull::new_unchecked(local.recorder.get()) });
+        Some(turn)
+    }
+
     #[inline(always)]
     fn begin(local: &'a Local) -> Self {
         let outer = local.depth.get();
         local.depth.set(outer + 1);
         // The only other observer is a signal handler on this very thread.
         compiler_fence(Ordering::SeqCst);
-        Self { local, outer }
+        Self { local, outer, recorder: None }
+    }
+
+    /// The recorder.
+    #[inline(always)]
+    pub(crate) fn recorder(&mut self) -> Option<&mut Recorder> {
+        // SAFETY: a recorder that the guard owns. The guard lets go of it at the thread's exit, and
+        // in `enter` while nobody is using one, which `depth` tells. There is no other reference:
+        // as long as this turn lasts, `depth` is not 0, and only a turn that found 0 has one.
+        self.recorder.map(|mut recorder| unsafe { recorder.as_mut() })
     }
 }
 
@@ -90,44 +131,6 @@ impl Drop for Turn<'_> {
         compiler_fence(Ordering::SeqCst);
         self.local.depth.set(self.outer);
     }
-}
-
-/// Calls `f` with this thread's recorder of the pipeline with this key, or with none where `enter`
-/// cannot make one or a signal handler interrupted another call of this function. `f` runs no
-/// foreign code.
-#[inline(always)]
-pub(crate) fn with<R>(
-    key: u64,
-    enter: impl FnOnce() -> bool,
-    f: impl FnOnce(Option<&mut Recorder>) -> R,
-) -> R {
-    let local = local();
-    let turn = Turn::begin(local);
-    let recorder = if turn.outer == 0 && local.key.get() == key {
-        // SAFETY: `enter` has set the recorder before the key; no pipeline has the key 0.
-        Some(unsafe { NonNull::new_unchecked(local.recorder.get()) })
-    } else {
-        NonNull::new(other(&turn, enter))
-    };
-    // SAFETY: a recorder that the guard owns. The guard lets go of it at the thread's exit, and in
-    // `enter` while nobody is using one, which `depth` tells. There is no other reference: only the
-    // first of nested turns gets this far.
-    f(recorder.map(|mut recorder| unsafe { recorder.as_mut() }))
-}
-
-/// [`with`] where that takes no call; `None`, and `f` has not run, where it would.
-#[inline(always)]
-pub(crate) fn with_cached<R>(key: u64, f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
-    // SAFETY: as in `local`, unless it is null.
-    let local = unsafe { known_address().as_ref() }?;
-    if local.key.get() != key || local.depth.get() != 0 {
-        return None;
-    }
-    let _turn = Turn::begin(local);
-    // A signal handler may have changed it just before the turn began; it is some recorder still.
-    // SAFETY: as in `with`; no pipeline has the key 0, so a recorder was cached with the key, and
-    // none is ever taken out of the cache but for another.
-    Some(f(unsafe { &mut *local.recorder.get() }))
 }
 
 #[cold]

@@ -8,6 +8,6 @@ mod local;
 mod recorder;
 
 #[cfg(not(coati_loom))]
-pub(crate) use local::{enter, forget_cached, is_nested, with, with_cached};
+pub(crate) use local::{Turn, enter, forget_cached, is_nested};
 #[cfg(not(coati_loom))]
 pub use recorder::Recorder;
