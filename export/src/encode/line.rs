@@ -23,26 +23,11 @@ pub struct Chunks {
     len: usize,
 }
 
-impl Chunks {
-    /// Makes it `text`.
-    pub fn set(&mut self, text: &[u8]) {
-        let (whole, rest) = text.as_chunks();
-        self.chunks.clear();
-        self.chunks.extend_from_slice(whole);
-        if !rest.is_empty() {
-            let mut last = Chunk::default();
-            last[..rest.len()].copy_from_slice(rest);
-            self.chunks.push(last);
-        }
-        self.len = text.len();
-    }
-}
-
 impl From<&[u8]> for Chunks {
     fn from(text: &[u8]) -> Self {
-        let mut chunks = Self::default();
-        chunks.set(text);
-        chunks
+        let mut padded = text.to_vec();
+        padded.resize(text.len().next_multiple_of(size_of::<Chunk>()), 0);
+        Self { chunks: padded.as_chunks().0.to_vec(), len: text.len() }
     }
 }
 
@@ -61,7 +46,8 @@ impl<'a> Line<'a> {
         unsafe { self.out.set_len(self.at.offset_from_unsigned(self.out.as_ptr())) };
     }
 
-    /// Appends by way of the vector what is too rare to be worth more.
+    /// Appends by way of the vector what is too rare to be worth more. A panic there ends the line:
+    /// nobody may go on with it.
     #[inline(always)]
     pub fn rarely(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         Line { out: &mut *self.out, ..*self }.finish();
