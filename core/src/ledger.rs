@@ -115,12 +115,14 @@ impl Count {
     }
 
     /// What the owner, which calls this, has made of it.
+    #[cfg_attr(coati_loom, allow(dead_code))]
     #[inline(always)]
     pub(crate) fn own(&self) -> u64 {
         own(&self.0)
     }
 
     /// Replaces it; only the owner may call this.
+    #[cfg_attr(coati_loom, allow(dead_code))]
     #[inline(always)]
     pub(crate) fn set(&self, n: u64) {
         // Relaxed: read for display only.
@@ -155,6 +157,7 @@ pub struct Counts {
     /// Spans that were not sampled.
     pub unsampled: Count,
     /// Places for open spans that are taken and kept for the thread's next ones.
+    #[cfg_attr(coati_loom, allow(dead_code))]
     pub(crate) kept_places: Count,
 }
 
