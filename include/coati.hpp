@@ -79,8 +79,18 @@ std::uint64_t ms(std::chrono::duration<Rep, Period> time) noexcept {
     return count > 0 ? static_cast<std::uint64_t>(count) : 0;
 }
 
-/// Owns what `Free` frees.
-template <class T, void (*Free)(T *)>
+inline void free(coati_engine *raw) noexcept { coati_engine_free(raw); }
+inline void free(coati_logger *raw) noexcept { coati_logger_free(raw); }
+inline void free(coati_span *raw) noexcept { coati_span_free(raw); }
+inline void free(coati_tracer *raw) noexcept { coati_tracer_free(raw); }
+inline void free(coati_counter *raw) noexcept { coati_counter_free(raw); }
+inline void free(coati_up_down_counter *raw) noexcept { coati_up_down_counter_free(raw); }
+inline void free(coati_gauge *raw) noexcept { coati_gauge_free(raw); }
+inline void free(coati_histogram *raw) noexcept { coati_histogram_free(raw); }
+inline void free(coati_scope *raw) noexcept { coati_scope_detach(raw); }
+
+/// Owns what `free` frees.
+template <class T>
 class handle {
 public:
     handle() noexcept = default;
@@ -92,10 +102,10 @@ public:
     }
     handle(const handle &) = delete;
     handle &operator=(const handle &) = delete;
-    ~handle() { Free(raw_); }
+    ~handle() { detail::free(raw_); }
 
     T *get() const noexcept { return raw_; }
-    void reset(T *raw = nullptr) noexcept { Free(std::exchange(raw_, raw)); }
+    void reset(T *raw = nullptr) noexcept { detail::free(std::exchange(raw_, raw)); }
 
 private:
     T *raw_ = nullptr;
@@ -278,7 +288,7 @@ public:
     const coati_logger *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_logger, coati_logger_free> handle_;
+    detail::handle<coati_logger> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -291,8 +301,7 @@ public:
     explicit scope(coati_scope *raw) noexcept : handle_(raw) {}
 
 private:
-    static void detach(coati_scope *raw) { coati_scope_detach(raw); }
-    detail::handle<coati_scope, detach> handle_;
+    detail::handle<coati_scope> handle_;
 };
 
 /// A started span. Its destructor ends it. One from tracer::span is current on the thread that
@@ -364,7 +373,7 @@ private:
     friend class tracer;
 
     // Destroyed from the last to the first: detached, then ended.
-    detail::handle<coati_span, coati_span_free> handle_;
+    detail::handle<coati_span> handle_;
     coati::scope scope_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
@@ -413,7 +422,7 @@ private:
         return result;
     }
 
-    detail::handle<coati_tracer, coati_tracer_free> handle_;
+    detail::handle<coati_tracer> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -434,7 +443,7 @@ public:
     const coati_counter *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_counter, coati_counter_free> handle_;
+    detail::handle<coati_counter> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -455,7 +464,7 @@ public:
     const coati_up_down_counter *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_up_down_counter, coati_up_down_counter_free> handle_;
+    detail::handle<coati_up_down_counter> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -473,7 +482,7 @@ public:
     const coati_gauge *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_gauge, coati_gauge_free> handle_;
+    detail::handle<coati_gauge> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -495,7 +504,7 @@ public:
     const coati_histogram *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_histogram, coati_histogram_free> handle_;
+    detail::handle<coati_histogram> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
@@ -568,7 +577,7 @@ public:
     coati_engine *get() const noexcept { return handle_.get(); }
 
 private:
-    detail::handle<coati_engine, coati_engine_free> handle_;
+    detail::handle<coati_engine> handle_;
     coati_status status_ = COATI_NULL_HANDLE;
 };
 

@@ -3,10 +3,14 @@
 //! Each thread has a stack of attached spans. Whoever detaches, on whatever thread and in
 //! whatever order, only marks; the owner of the stack clears up at its next look. The top is kept
 //! aside in plain cells for the log call.
+//!
+//! A host knows better what is current for a thread that runs its code: it is asked first, and told
+//! what is attached there. The thread's own stack counts where the host cannot tell.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use coati_core::ids::{SpanId, TraceId};
 use coati_core::record::SpanIds;
@@ -14,6 +18,7 @@ use coati_core::span::SpanContext;
 
 use crate::entry::entry;
 use crate::handle::borrow;
+use crate::host::Host;
 use crate::span::coati_span;
 use crate::status::{Failure, Outcome, coati_status};
 
@@ -21,6 +26,8 @@ use crate::status::{Failure, Outcome, coati_status};
 /// the scope.
 pub struct coati_scope {
     context: SpanContext,
+    /// The host that was told, and what undoes it there.
+    told: Option<(&'static dyn Host, AtomicPtr<c_void>)>,
     detached: AtomicBool,
     /// Raised when a scope of the owner's stack has been detached.
     stale: Arc<AtomicBool>,
@@ -80,7 +87,7 @@ fn is_any() -> bool {
     }
 }
 
-/// The ids of the current span.
+/// The ids of the span that is current on this thread.
 #[inline(always)]
 pub(crate) fn ids() -> Option<SpanIds> {
     if !is_any() {
@@ -91,12 +98,19 @@ pub(crate) fn ids() -> Option<SpanIds> {
     (ids.trace_id.is_valid() && ids.span_id.is_valid()).then_some(ids)
 }
 
+/// The same where there is a host.
+pub(crate) fn ids_for(host: &'static dyn Host) -> Option<SpanIds> {
+    host.current().map_or_else(ids, |context| context.ids())
+}
+
 /// The context of the current span.
-pub(crate) fn context() -> Option<SpanContext> {
-    is_any().then(|| {
-        let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
-            (top().ids.get(), top().flags.get());
-        SpanContext { trace_id, span_id, trace_flags, remote }
+pub(crate) fn context(host: Option<&'static dyn Host>) -> Option<SpanContext> {
+    host.and_then(Host::current).or_else(|| {
+        is_any().then(|| {
+            let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
+                (top().ids.get(), top().flags.get());
+            SpanContext { trace_id, span_id, trace_flags, remote }
+        })
     })
 }
 
@@ -124,10 +138,16 @@ fn show(stack: &Stack, scope: Option<&Arc<coati_scope>>) {
     top.stale.set(Arc::as_ptr(&stack.stale));
 }
 
-fn attach(context: SpanContext) -> Option<Arc<coati_scope>> {
+fn attach(span: &coati_span) -> Option<Arc<coati_scope>> {
+    let context = *span.context();
+    let tell = |host: &'static dyn Host| {
+        let attached = host.attach(&context);
+        (!attached.is_null()).then(|| (host, AtomicPtr::new(attached)))
+    };
     let pushed = STACK.try_with(|stack| {
         let scope = Arc::new(coati_scope {
             context,
+            told: span.host().and_then(tell),
             detached: AtomicBool::new(false),
             stale: stack.stale.clone(),
         });
@@ -153,7 +173,7 @@ pub unsafe extern "C" fn coati_span_attach(
         // SAFETY: null or a live handle; `out` null or the caller's to write.
         unsafe {
             crate::handle::fill(out, std::ptr::null_mut(), borrow(span), |span| {
-                let scope = attach(*span.context()).ok_or(Failure::Stopped)?;
+                let scope = attach(span).ok_or(Failure::Stopped)?;
                 Ok(Arc::into_raw(scope).cast_mut())
             })
         }
@@ -170,6 +190,10 @@ pub unsafe extern "C" fn coati_scope_detach(scope: *mut coati_scope) -> coati_st
         }
         // SAFETY: from `coati_span_attach`, and the caller does not use it again.
         let scope = unsafe { Arc::from_raw(scope) };
+        if let Some((host, attached)) = &scope.told {
+            // SAFETY: from `attach` of this host; a scope is detached once.
+            unsafe { host.detach(attached.load(Ordering::Relaxed)) };
+        }
         // Relaxed and then Release: who finds the flag raised finds the scope marked.
         scope.detached.store(true, Ordering::Relaxed);
         scope.stale.store(true, Ordering::Release);

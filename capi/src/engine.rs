@@ -13,6 +13,7 @@ use crate::buffer;
 use crate::entry::entry;
 use crate::exit;
 use crate::handle;
+use crate::host::Host;
 use crate::last_error::because;
 use crate::status::{Failure, Outcome, coati_status};
 use crate::types::{COATI_LOGS, COATI_SPANS, coati_buffer, coati_ledger, coati_str};
@@ -20,21 +21,54 @@ use crate::types::{COATI_LOGS, COATI_SPANS, coati_buffer, coati_ledger, coati_st
 /// What the engine's handle and all its children share. The last of them to go drops the engine,
 /// which flushes and stops.
 pub(crate) struct Shared {
-    pub(crate) engine: Arc<Engine>,
     pub(crate) hub: Arc<Hub>,
-    enabled: bool,
+    owner: Owner,
+}
+
+enum Owner {
+    Handles { engine: Arc<Engine>, enabled: bool },
+    Host(&'static dyn Host),
 }
 
 impl Shared {
     /// What a call says that finds recording off: nothing is wrong where it was never on.
     pub(crate) fn off(&self) -> Outcome {
-        if self.enabled { Err(Failure::Stopped) } else { Ok(()) }
+        let enabled = match &self.owner {
+            Owner::Handles { enabled, .. } => *enabled,
+            Owner::Host(host) => host.engine().is_none_or(|engine| engine.config().enabled),
+        };
+        if enabled { Err(Failure::Stopped) } else { Ok(()) }
     }
 
     /// [`Shared::off`] unless recording is on.
     #[inline]
     pub(crate) fn on(&self) -> Outcome {
         if self.hub.is_on() { Ok(()) } else { self.off() }
+    }
+
+    /// The engine; a host may have none yet.
+    fn engine(&self) -> Result<Arc<Engine>, Failure> {
+        match &self.owner {
+            Owner::Handles { engine, .. } => Ok(engine.clone()),
+            Owner::Host(host) => host.engine().ok_or(Failure::Stopped),
+        }
+    }
+
+    /// The engine that belongs to the handles.
+    pub(crate) fn own(&self) -> Option<&Arc<Engine>> {
+        match &self.owner {
+            Owner::Handles { engine, .. } => Some(engine),
+            Owner::Host(_) => None,
+        }
+    }
+
+    /// Whose engine it is, where it is not the handles' own.
+    #[inline(always)]
+    pub(crate) fn host(&self) -> Option<&'static dyn Host> {
+        match self.owner {
+            Owner::Handles { .. } => None,
+            Owner::Host(host) => Some(host),
+        }
     }
 }
 
@@ -102,9 +136,34 @@ fn start(json: &[u8]) -> Result<Arc<Shared>, Failure> {
     let engine =
         Engine::start(hub.clone(), config, Options { language: "cpp", ..Options::default() })
             .map_err(|error| because(Failure::Io, &error))?;
-    let shared = Arc::new(Shared { engine, hub, enabled });
+    let shared = Arc::new(Shared { hub, owner: Owner::Handles { engine, enabled } });
     exit::flush_at_exit(&shared);
     Ok(shared)
+}
+
+/// As [`coati_init`] for the extension modules of a host: a handle of the host's engine, which it
+/// starts, configures and stops itself. A configuration is refused.
+///
+/// # Safety
+/// `config_json` and `out` are what the header asks for.
+pub unsafe fn lend(
+    host: &'static dyn Host,
+    config_json: coati_str,
+    out: *mut *mut coati_engine,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            handle::give(out, config_json.bytes(), |json| {
+                if !json.trim_ascii().is_empty() {
+                    let reason = "the engine belongs to the program, which configures it";
+                    return Err(because(Failure::BadConfig, &reason));
+                }
+                let shared = Shared { hub: host.hub().clone(), owner: Owner::Host(host) };
+                Ok(coati_engine { shared: Arc::new(shared) })
+            })
+        }
+    })
 }
 
 /// Frees the handle. Its children go on; without any the engine is flushed and shut down.
@@ -122,7 +181,10 @@ pub unsafe extern "C" fn coati_flush(engine: *mut coati_engine, timeout_ms: u64)
         // SAFETY: null or a live handle.
         let shared = unsafe { shared(engine) }?;
         shared.on()?;
-        let flushed = shared.engine.flush(timeout(timeout_ms));
+        let flushed = match &shared.owner {
+            Owner::Handles { engine, .. } => engine.flush(timeout(timeout_ms)),
+            Owner::Host(host) => host.flush(timeout(timeout_ms)),
+        };
         if flushed { Ok(()) } else { Err(Failure::Timeout) }
     })
 }
@@ -137,7 +199,10 @@ pub unsafe extern "C" fn coati_shutdown(
     entry(|| {
         // SAFETY: null or a live handle.
         let shared = unsafe { shared(engine) }?;
-        let ledger = shared.engine.shutdown(timeout(timeout_ms));
+        let ledger = match &shared.owner {
+            Owner::Handles { engine, .. } => engine.shutdown(timeout(timeout_ms)),
+            Owner::Host(host) => host.shutdown(timeout(timeout_ms)),
+        };
         let left = Signal::ALL.iter().any(|&signal| ledger.account(signal).in_flight > 0);
         if left { Err(Failure::Timeout) } else { Ok(()) }
     })
@@ -159,7 +224,7 @@ pub unsafe extern "C" fn coati_get_ledger(
                     COATI_SPANS => Signal::Spans,
                     _ => return Err(Failure::BadArgument),
                 };
-                let ledger = shared.engine.ledger();
+                let ledger = shared.engine()?.ledger();
                 let account = ledger.account(signal);
                 Ok(coati_ledger {
                     recorded: account.recorded,
@@ -182,7 +247,7 @@ pub unsafe extern "C" fn coati_health_json(
         // SAFETY: null or a live handle; `out` null or the caller's to write.
         unsafe {
             buffer::give(out, shared(engine), |shared| {
-                Ok(shared.engine.health().to_string().into_bytes())
+                Ok(shared.engine()?.health().to_string().into_bytes())
             })
         }
     })
@@ -198,7 +263,7 @@ pub unsafe extern "C" fn coati_prometheus_text(
         // SAFETY: null or a live handle; `out` null or the caller's to write.
         unsafe {
             buffer::give(out, shared(engine), |shared| {
-                Ok(shared.engine.prometheus_text().into_bytes())
+                Ok(shared.engine()?.prometheus_text().into_bytes())
             })
         }
     })

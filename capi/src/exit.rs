@@ -30,8 +30,8 @@ extern "C" fn flush_all() {
         let deadline = Instant::now() + LIMIT;
         for engine in engines.iter().filter_map(Weak::upgrade) {
             // A forked child that has recorded nothing has nothing to flush.
-            if !engine.hub.is_inherited() {
-                engine.engine.flush(deadline.saturating_duration_since(Instant::now()));
+            if let Some(own) = engine.own().filter(|_| !engine.hub.is_inherited()) {
+                own.flush(deadline.saturating_duration_since(Instant::now()));
             }
             // The last handle may just have been freed by another thread: leave the engine be.
             std::mem::forget(engine);

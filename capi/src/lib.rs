@@ -32,6 +32,8 @@ pub mod buffer;
 
 pub mod last_error;
 
+pub mod host;
+
 mod entry;
 mod exit;
 mod fields;

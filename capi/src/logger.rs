@@ -7,13 +7,14 @@ use coati_core::hub::Hub;
 use coati_core::intern::Id;
 use coati_core::ledger::Signal;
 use coati_core::log::{LogHead, Threshold, name_id};
-use coati_core::record::{Level, flags};
+use coati_core::record::{Level, SpanIds, flags};
 
 use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::{entry, guard};
 use crate::fields::{Fields, Given};
 use crate::handle::{self, borrow, slice};
+use crate::host::Host;
 use crate::status::{Failure, Outcome, coati_status};
 use crate::text;
 use crate::types::{COATI_CRITICAL, coati_field, coati_level, coati_str};
@@ -43,13 +44,48 @@ impl coati_logger {
         if !self.enabled(level) {
             return self.filtered();
         }
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.shared.host() {
+                None => self.log_under(current::ids, level, message, fields),
+                Some(host) => self.log_for(host, level, message, fields),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for `log`.
+    #[inline(never)]
+    unsafe fn log_for(
+        &self,
+        host: &'static dyn Host,
+        level: Level,
+        message: &[u8],
+        fields: &[coati_field],
+    ) -> Outcome {
+        // Before the recorder is taken: the host may look at objects of its own.
+        let span = current::ids_for(host);
+        // SAFETY: the caller's promise.
+        unsafe { self.log_under(|| span, level, message, fields) }
+    }
+
+    /// # Safety
+    /// As for `log`.
+    #[inline(always)]
+    unsafe fn log_under(
+        &self,
+        span: impl Fn() -> Option<SpanIds>,
+        level: Level,
+        message: &[u8],
+        fields: &[coati_field],
+    ) -> Outcome {
         let done = self.hub().with(|recorder| {
             let ticks = clock::now();
             // SAFETY: the caller's promise.
             let given = unsafe { Given::new(fields) };
             recorder.is_some_and(|recorder| {
                 text::is_utf8(message)
-                    && recorder.log_plain(ticks, &self.head(level, message, 0), &given)
+                    && recorder.log_plain(ticks, &self.head(level, message, 0, span()), &given)
             })
         });
         // SAFETY: the caller's promise.
@@ -70,8 +106,9 @@ impl coati_logger {
         // SAFETY: the caller's promise.
         let fields = unsafe { Fields::new(fields, max_string) }?;
         let message = text::replaced(message, max_string);
+        let span = self.shared.host().map_or_else(current::ids, current::ids_for);
         // Two keys may be the same.
-        let head = self.head(level, &message, flags::LAYERED);
+        let head = self.head(level, &message, flags::LAYERED, span);
         self.hub().with(|recorder| match recorder {
             Some(recorder) => {
                 recorder.log_with_care(&head, &fields);
@@ -85,8 +122,14 @@ impl coati_logger {
     }
 
     #[inline(always)]
-    fn head<'a>(&self, level: Level, message: &'a [u8], flags: u8) -> LogHead<'a> {
-        LogHead { level, logger: self.id, flags, span: current::ids(), call_site: None, message }
+    fn head<'a>(
+        &self,
+        level: Level,
+        message: &'a [u8],
+        flags: u8,
+        span: Option<SpanIds>,
+    ) -> LogHead<'a> {
+        LogHead { level, logger: self.id, flags, span, call_site: None, message }
     }
 
     fn filtered(&self) -> Outcome {

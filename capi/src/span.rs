@@ -10,6 +10,7 @@ use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::entry;
 use crate::fields::{Checked, Fields};
 use crate::handle::{self, borrow, slice};
+use crate::host::Host;
 use crate::status::{Failure, Outcome, coati_status};
 use crate::text;
 use crate::types::{
@@ -38,6 +39,11 @@ impl coati_span {
     /// Its ids and flags.
     pub(crate) fn context(&self) -> &SpanContext {
         &self.context
+    }
+
+    /// Whose engine it is recorded in, where that is not the handles' own.
+    pub(crate) fn host(&self) -> Option<&'static dyn Host> {
+        self.shared.host()
     }
 
     /// The span, as long as it can be changed.
@@ -107,7 +113,7 @@ pub unsafe extern "C" fn coati_span_start(
                 tracer.shared.on()?;
                 let parent = match parent.as_ref() {
                     Some(parent) => Some(parent.into()),
-                    None => current::context(),
+                    None => current::context(tracer.shared.host()),
                 };
                 let span = tracer.tracer.start(&name, Start { parent, ..Start::default() });
                 Ok(coati_span {

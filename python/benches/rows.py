@@ -51,7 +51,7 @@ class Participant:
         self.rows["py_log_rate"] = Row(lambda _: many.rate())
         if threads:
             ratio = "a call's time with 4 threads at it over its time with one"
-            self.rows["py_log_4t"] = Row(lambda _: many.threads(4) / many.threads(1), ratio)
+            self.rows["py_log_4t"] = Row(lambda _: many.contention(4), ratio)
 
     def scrape(self, row: str, text: Callable[[], str | bytes]) -> None:
         """Milliseconds of a scrape, the quickest of a few."""
@@ -123,6 +123,11 @@ class Calibrated:
         self.loop(n)
         self.flush()
         return n * 1e3 / (time.perf_counter_ns() - start)
+
+    def contention(self, count: int, times: int = 3) -> float:
+        """How much longer a call takes when several threads call, each at its best."""
+        alone = min(self.threads(1) for _ in range(times))
+        return min(self.threads(count) for _ in range(times)) / alone
 
     def threads(self, count: int) -> float:
         """Nanoseconds a call where several threads share the calls."""

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use coati_core::ledger::Ledger;
 use coati_export::config::{Sources, process_env};
 use coati_export::{Config, Engine as Core, Options, ledger_json};
@@ -14,7 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyList};
 use serde_json::{Value, json};
 
-use crate::gil::{Guarded, without_lock};
+use crate::gil::without_lock;
 use crate::hub::hub;
 use crate::metrics::{instrument, observe};
 use crate::{early, exit, filtered, json};
@@ -27,19 +29,26 @@ create_exception!(
 );
 
 /// What `init` started.
-#[derive(Clone)]
 pub struct Started {
     pub core: Arc<Core>,
     /// The configuration it was started with, whatever `configure` changed since.
     initial: Arc<Config>,
-    stopped: bool,
+    stopped: AtomicBool,
 }
 
-static STARTED: Guarded<Option<Started>> = Guarded::new(None);
+impl Started {
+    fn is_stopped(&self) -> bool {
+        // Relaxed: whoever is late finds the engine itself stopped.
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// Without a lock: extension modules ask on threads that do not have the interpreter's.
+static STARTED: ArcSwapOption<Started> = ArcSwapOption::const_empty();
 
 /// What `init` started, if it has been called.
-pub fn started() -> Option<Started> {
-    STARTED.borrow().and_then(|started| started.clone())
+pub fn started() -> Option<Arc<Started>> {
+    STARTED.load_full()
 }
 
 /// The running engine, as `init` returns it. There is one for each process.
@@ -116,7 +125,7 @@ pub fn init(
         service: service.as_deref(),
     };
     let config = Config::load(sources).map_err(refused)?;
-    if let Some(started) = started().filter(|started| !started.stopped) {
+    if let Some(started) = started().filter(|started| !started.is_stopped()) {
         if *started.initial == config {
             return handle(py);
         }
@@ -132,11 +141,9 @@ pub fn init(
         .map_err(|error| PyOSError::new_err(error.to_string()))?;
     early::end();
     filtered::forget();
-    let fresh = Started { core, initial, stopped: false };
-    // The engine before this one has ended; whoever still holds it keeps it. Dropped here, after
-    // the borrow.
-    let before = STARTED.borrow().and_then(|mut place| place.replace(fresh));
-    drop(before);
+    let fresh = Started { core, initial, stopped: AtomicBool::new(false) };
+    // The engine before this one has ended; whoever still holds it keeps it.
+    STARTED.store(Some(Arc::new(fresh)));
     exit::register(py)?;
     handle(py)
 }
@@ -152,7 +159,7 @@ fn handle(py: Python<'_>) -> PyResult<Py<Engine>> {
 #[pyo3(signature = (**sections))]
 pub fn configure(sections: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
     let (Some(started), Some(sections)) = (started(), sections) else { return Ok(()) };
-    if started.stopped {
+    if started.is_stopped() {
         return Ok(());
     }
     let patch = json::from_python(sections.as_any())?;
@@ -167,14 +174,19 @@ fn duration(seconds: f64) -> Duration {
 #[pyfunction]
 #[pyo3(signature = (timeout=5.0))]
 pub fn flush(timeout: f64) -> bool {
-    let Some(started) = started().filter(|started| !started.stopped) else { return true };
+    deliver(duration(timeout))
+}
+
+/// Flushes what runs; on any thread.
+pub fn deliver(timeout: Duration) -> bool {
+    let Some(started) = started().filter(|started| !started.is_stopped()) else { return true };
     // In a forked child, before anything is recorded there: perhaps inside an at-fork handler, where
     // no engine is to be built.
     if hub().is_inherited() {
         return false;
     }
     let mut flushed = false;
-    without_lock(&mut || flushed = started.core.flush(duration(timeout)));
+    without_lock(&mut || flushed = started.core.flush(timeout));
     flushed
 }
 
@@ -182,35 +194,37 @@ pub fn flush(timeout: f64) -> bool {
 #[pyfunction]
 #[pyo3(signature = (timeout=5.0))]
 pub fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<Bound<'_, PyAny>> {
-    let Some(now) = started() else {
+    if started().is_none() {
         early::end();
-        return ledger(py);
-    };
-    let first = STARTED
-        .borrow()
-        .and_then(|mut place| {
-            let started = place.as_mut()?;
-            Some(!std::mem::replace(&mut started.stopped, true))
-        })
-        .unwrap_or(false);
-    if !first {
-        return ledger(py);
+    }
+    json::to_python(py, &ledger_json(&stop(duration(timeout))))
+}
+
+/// Stops what runs, once; the books. On any thread.
+pub fn stop(timeout: Duration) -> Ledger {
+    let Some(now) = started() else { return Ledger::default() };
+    if now.stopped.swap(true, Ordering::Relaxed) {
+        return books();
     }
     filtered::tell();
     let mut books = Ledger::default();
-    without_lock(&mut || books = now.core.shutdown(duration(timeout)));
-    json::to_python(py, &ledger_json(&books))
+    without_lock(&mut || books = now.core.shutdown(timeout));
+    books
 }
 
-/// What was recorded, delivered and dropped.
-#[pyfunction]
-pub fn ledger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+fn books() -> Ledger {
     let mut books = Ledger::default();
     if let Some(started) = started() {
         filtered::tell();
         without_lock(&mut || books = started.core.ledger());
     }
-    json::to_python(py, &ledger_json(&books))
+    books
+}
+
+/// What was recorded, delivered and dropped.
+#[pyfunction]
+pub fn ledger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    json::to_python(py, &ledger_json(&books()))
 }
 
 /// What is wrong, and what the engine uses.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::gil::is_held;
 use crate::hub::hub;
 
 /// Calls not yet told to the pipeline. Written under the interpreter's lock only.
@@ -14,8 +15,12 @@ pub fn count() {
     PENDING.store(PENDING.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// Tells the pipeline; before anything reads its books.
+/// Tells the pipeline; before anything reads its books. A thread without the interpreter's lock
+/// leaves it to the next that has it.
 pub fn tell() {
+    if !is_held() {
+        return;
+    }
     let pending = PENDING.swap(0, Ordering::Relaxed);
     if pending > 0
         && let Some(pipeline) = hub().pipeline()

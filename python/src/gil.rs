@@ -30,6 +30,23 @@ unsafe extern "C" {
     #[cfg_attr(Py_3_13, link_name = "Py_IsFinalizing")]
     #[cfg_attr(not(Py_3_13), link_name = "_Py_IsFinalizing")]
     safe fn is_finalizing_raw() -> c_int;
+
+    #[cfg_attr(Py_3_13, link_name = "PyThreadState_GetUnchecked")]
+    #[cfg_attr(not(Py_3_13), link_name = "_PyThreadState_UncheckedGet")]
+    safe fn current_state() -> *mut ffi::PyThreadState;
+}
+
+/// Whether this thread has the interpreter's lock, the main interpreter's that is.
+/// `PyGILState_Check` says yes to every thread once there has been a sub-interpreter.
+pub fn is_held() -> bool {
+    // SAFETY: asks about the calling thread only; a state that is this thread's own and current is
+    // alive.
+    unsafe {
+        let own = ffi::PyGILState_GetThisThreadState();
+        !own.is_null()
+            && own == current_state()
+            && ffi::PyThreadState_GetInterpreter(own) == ffi::PyInterpreterState_Main()
+    }
 }
 
 /// Whether the interpreter is shutting down.
@@ -39,8 +56,7 @@ pub fn is_finalizing() -> bool {
 
 /// Runs `wait` without the interpreter's lock, if this thread has it.
 pub fn without_lock(wait: &mut dyn FnMut()) {
-    // SAFETY: asks about the calling thread only.
-    if unsafe { ffi::PyGILState_Check() } == 0 {
+    if !is_held() {
         return wait();
     }
     // SAFETY: this thread holds the lock; `wait` does not touch the interpreter.

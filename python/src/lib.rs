@@ -2,6 +2,7 @@
 
 mod awaitable;
 mod call_site;
+mod capi;
 mod convert;
 mod current;
 mod early;
@@ -73,6 +74,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(executor::_carried, module)?)?;
     module.add_function(wrap_pyfunction!(executor::wrap_executor, module)?)?;
     raw::add_functions(module, FUNCTIONS.pointer())?;
+    capi::add_to(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ConfigError", py.get_type::<engine::ConfigError>())?;
     module.add_class::<engine::Engine>()?;

@@ -1,6 +1,7 @@
 """Logs, spans and metrics of a program, recorded through one lock-free pipeline."""
 
 from coati import metrics
+from coati._include import get_include
 from coati._native import (
     BoundCounter,
     BoundGauge,
@@ -68,6 +69,7 @@ __all__ = [
     "extract",
     "flush",
     "gauge",
+    "get_include",
     "get_logger",
     "get_tracer",
     "health",

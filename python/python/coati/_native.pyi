@@ -13,6 +13,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 __version__: str
 
+_C_API: object
+
 class ConfigError(Exception):
     """A configuration was refused; nothing of it took effect.
 

@@ -1,0 +1,1 @@
+../../../../include/coati.h
