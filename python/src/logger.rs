@@ -103,7 +103,7 @@ impl Logger {
     fn record(&self, py: Python<'_>, level: Level, args: &Args, skip: usize) -> PyResult<()> {
         if !self.admits(level) {
             if hub().is_on() {
-                filtered::count();
+                filtered::FILTERED.count();
                 return Ok(());
             }
             return self.refused(py, level, args, skip, Handled::Named);
@@ -264,7 +264,7 @@ unsafe extern "C" fn with_exception(
         if logger.admits(Level::Error) {
             logger.record_converted(py, Level::Error, &args, 0, Handled::Always)?;
         } else if hub().is_on() {
-            filtered::count();
+            filtered::FILTERED.count();
         } else {
             logger.refused(py, Level::Error, &args, 0, Handled::Always)?;
         }

@@ -33,6 +33,11 @@ impl Class {
         // Relaxed: stored once under the interpreter's lock, under which it is read too.
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Keeps a class, with its reference, for ever.
+    pub fn set(&self, class: *mut PyTypeObject) {
+        self.0.store(class, Ordering::Relaxed);
+    }
 }
 
 /// A class whose instances hold a `Self`.
@@ -97,9 +102,7 @@ pub fn make<T: Raw>(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the spec is complete and ends in an empty slot; the class copies what it needs, and
     // names and method tables are static.
     let class = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&mut spec)) }?;
-    T::class().0.store(class.as_ptr().cast(), Ordering::Relaxed);
-    // The place keeps the class for ever.
-    std::mem::forget(class.clone());
+    T::class().set(class.clone().into_ptr().cast());
     Ok(class)
 }
 

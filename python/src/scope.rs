@@ -72,6 +72,20 @@ impl Drop for Scope {
 }
 
 impl Current {
+    /// The current span, with the reference.
+    #[inline(always)]
+    pub fn into_span(self) -> Result<*mut PyObject, Self> {
+        let object = self.object();
+        // SAFETY: a live object.
+        if !object.is_null() && unsafe { raw::is::<Span>(object) } {
+            return Ok(self.into_object());
+        }
+        match self.span().map(Bound::into_ptr) {
+            Some(span) => Ok(span),
+            None => Err(self),
+        }
+    }
+
     /// The current span, a new reference.
     pub fn span(&self) -> Option<Bound<'_, PyAny>> {
         let object = self.object();
@@ -104,9 +118,7 @@ unsafe impl Send for Context {}
 
 static CONTEXT: Class = Class::new();
 
-static METHODS: Table<[ffi::PyMethodDef; 5]> = Table([
-    raw::plain(c"__enter__", enter, ffi::METH_NOARGS, c"__enter__($self, /)\n--\n\n"),
-    raw::fast(c"__exit__", exit, c"__exit__($self, /, *exc_info)\n--\n\n"),
+static METHODS: Table<[ffi::PyMethodDef; 3]> = Table([
     raw::plain(c"__aenter__", async_enter, ffi::METH_NOARGS, c"__aenter__($self, /)\n--\n\n"),
     raw::fast(c"__aexit__", async_exit, c"__aexit__($self, /, *exc_info)\n--\n\n"),
     raw::END,
@@ -185,7 +197,12 @@ unsafe extern "C" fn construct(
     })
 }
 
-unsafe extern "C" fn enter(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+pub unsafe extern "C" fn enter(
+    this: *mut PyObject,
+    _: *const *mut PyObject,
+    _: isize,
+    _: *mut PyObject,
+) -> *mut PyObject {
     raw::method(|py| {
         // SAFETY: a method of this class.
         let context = unsafe { raw::value::<Context>(this) };
@@ -215,7 +232,7 @@ fn leave(this: *mut PyObject) {
     }
 }
 
-unsafe extern "C" fn exit(
+pub unsafe extern "C" fn exit(
     this: *mut PyObject,
     _: *const *mut PyObject,
     _: isize,
@@ -227,9 +244,9 @@ unsafe extern "C" fn exit(
     })
 }
 
-unsafe extern "C" fn async_enter(this: *mut PyObject, unused: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn async_enter(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: as for this method.
-    crate::awaitable::ready(unsafe { enter(this, unused) })
+    crate::awaitable::ready(unsafe { enter(this, std::ptr::null(), 0, std::ptr::null_mut()) })
 }
 
 unsafe extern "C" fn async_exit(

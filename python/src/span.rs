@@ -21,7 +21,7 @@ use crate::raw::{self, Class, Raw};
 use crate::text::beginning;
 
 pub use events::{add_event, record};
-pub use methods::{link, set_all, timestamp};
+pub use methods::{enter_method, exit_method, link, set_all, timestamp};
 
 /// A span in Python's hands, and what is current while it is entered.
 pub struct Span {
@@ -125,20 +125,21 @@ impl Span {
     /// Ends it.
     #[inline(always)]
     pub fn end(&self, end_time: Option<u64>) {
-        // Taken out first: the recorder may let go of the interpreter's lock to wait for room.
-        let mut core = self.take_core();
-        if core.is_recording() {
-            core.end(hub(), end_time);
+        if !self.is_recording() {
+            return;
         }
+        // Taken out first: the recorder may let go of the interpreter's lock to wait for room.
+        self.take_core().end(hub(), end_time);
     }
 
     /// Ends it for whoever has lost it.
     pub fn abandon(&self) {
-        let mut core = self.take_core();
-        if core.is_recording() {
-            core.abandon();
-            core.end(hub(), None);
+        if !self.is_recording() {
+            return;
         }
+        let mut core = self.take_core();
+        core.abandon();
+        core.end(hub(), None);
     }
 
     /// Notes an exception that leaves it.

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::convert::{Owned, convert_text};
 use crate::current::{Current, Node};
 use crate::fields::{Layer, Simple, pairs};
+use crate::filtered;
 use crate::gil::Guarded;
 use crate::hub::hub;
 use crate::names::{self, SPAN_PARAMETERS};
@@ -67,11 +68,17 @@ impl Tracer {
         let name = args.positional(0);
         // SAFETY: a live argument.
         if unsafe { ffi::PyUnicode_CheckExact(name) } != 0
-            // SAFETY: a `str` that lives over the call.
-            && let Some(name) = unsafe { text::utf8(name) }
             && (args.names.is_null() || !names::of(args.names).span_parameter)
         {
-            let object = self.start_simple(name, &Current::get());
+            let current = match passed_over(Current::get()) {
+                Ok(span) => return Ok(span),
+                Err(current) => current,
+            };
+            // SAFETY: a `str` that lives over the call.
+            let Some(name) = (unsafe { text::utf8(name) }) else {
+                return self.start_otherwise(py, args);
+            };
+            let object = self.start_under(name, &current);
             if object.is_null() || args.names.is_null() {
                 return Ok(object);
             }
@@ -90,22 +97,16 @@ impl Tracer {
 
     /// A new span under what is current.
     #[inline(always)]
-    pub fn start_simple(&self, name: &str, current: &Current) -> *mut PyObject {
-        let parent = current.node();
-        if let Some(node) = parent
-            && node.context.is_valid()
-            && !node.context.is_sampled()
-            && hub().live().sampler().parent_based
-            && let Some(span) = current.span()
-        {
-            // Nothing of it will ever be seen: the span around it stands for it.
-            hub().with(|recorder| {
-                if let Some(recorder) = recorder {
-                    recorder.count_unsampled();
-                }
-            });
-            return span.into_ptr();
+    pub fn start_simple(&self, name: &str, current: Current) -> *mut PyObject {
+        match passed_over(current) {
+            Ok(span) => span,
+            Err(current) => self.start_under(name, &current),
         }
+    }
+
+    #[inline(always)]
+    fn start_under(&self, name: &str, current: &Current) -> *mut PyObject {
+        let parent = current.node();
         let start = Start { parent: parent.map(|node| node.context), ..Start::default() };
         Span::object(self.0.start(name, start), parent)
     }
@@ -141,6 +142,24 @@ impl Tracer {
             link(span, target, attributes)?;
         }
         Ok(object.into_ptr())
+    }
+}
+
+/// The current span where its trace is not sampled: nothing of a span inside will ever be seen, and
+/// it stands for all of them.
+#[inline(always)]
+fn passed_over(current: Current) -> Result<*mut PyObject, Current> {
+    let Some(node) = current.node() else { return Err(current) };
+    let context = &node.context;
+    if context.is_sampled() || !context.is_valid() || !hub().live().sampler().parent_based {
+        return Err(current);
+    }
+    match current.into_span() {
+        Ok(span) => {
+            filtered::UNSAMPLED.count();
+            Ok(span)
+        }
+        Err(current) => Err(current),
     }
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import re
+import sys
 import threading
 from typing import Any
 
@@ -250,3 +252,64 @@ def test_a_disabled_tracer_starts_nothing(engine: Any) -> None:
         assert noisy.span_id == root.span_id
         assert coati.current_span() is root
     assert [line["span"] for line in engine.spans()] == ["root"]
+
+
+def test_entering_and_leaving_are_methods_like_any(engine: Any) -> None:
+    tracer = coati.get_tracer("t")
+    with contextlib.ExitStack() as stack:
+        spans = [stack.enter_context(tracer.span(f"span {i}")) for i in range(20)]
+        assert coati.current_span() is spans[-1]
+        stack.enter_context(coati.context(user="u1"))
+        coati.get_logger("t").info("inside")
+    assert coati.current_span().span_id == "0" * 16
+    records = engine.records()
+    assert [record.get("user") for record in records if "message" in record] == ["u1"]
+    assert sum("span" in record for record in records) == 20
+
+    span = tracer.span("by hand")
+    leave = span.__exit__
+    assert span.__enter__() is span
+    del span
+    assert leave(None, None, None) is None
+    assert engine.span()["span"] == "by hand"
+
+    for wrong in ((), (object(),), (coati.context(),)):
+        with pytest.raises(TypeError, match="needs a coati"):
+            coati.Span.__enter__(*wrong)
+    assert list(inspect.signature(coati.Span.__exit__).parameters) == ["self", "exc_info"]
+    assert coati.Span.__enter__.__name__ == "__enter__"
+
+
+def test_many_at_once_keep_what_they_belong_to(engine: Any) -> None:
+    spans = [coati.get_tracer("t").span(str(i)) for i in range(100)]
+    entering = [span.__enter__ for span in spans]
+    leaving = [span.__exit__ for span in spans]
+
+    def references() -> int:
+        return sys.getrefcount(spans[0])
+
+    before = references()
+    assert [enter() for enter in entering] == spans
+    for leave in reversed(leaving):
+        leave(None, None, None)
+    del leave
+    assert references() == before
+    entering.clear()
+    leaving.clear()
+    gc.collect()
+    assert references() == before - 2
+    assert [span["span"] for span in engine.spans()] == [str(i) for i in reversed(range(100))]
+
+
+def test_spans_inside_an_unsampled_trace_are_counted(engine: Any) -> None:
+    tracer = coati.get_tracer("t")
+    before = coati.ledger()["spans"]["unsampled"]
+    with tracer.span("root", parent=coati.SpanContext("1" * 32, "2" * 16, trace_flags=0)) as root:
+        for _ in range(5):
+            with tracer.span("inside", a=1) as inside, coati.context(user="u1"):
+                assert inside is root
+                with tracer.span("in a context") as deeper:
+                    assert deeper is root
+    assert coati.current_span().span_id == "0" * 16
+    assert coati.ledger()["spans"]["unsampled"] == before + 11
+    assert engine.spans() == []

@@ -18,7 +18,7 @@ use crate::raw::{self, Args, Table};
 use crate::remote::{self, Remote};
 use crate::{awaitable, text, value};
 
-pub static METHODS: Table<[ffi::PyMethodDef; 16]> = Table([
+pub static METHODS: Table<[ffi::PyMethodDef; 14]> = Table([
     raw::fast(c"set_attribute", set_attribute, c"set_attribute($self, key, value, /)\n--\n\nSet one attribute; one of the same name is replaced."),
     raw::plain(c"set_attributes", set_attributes, ffi::METH_O, c"set_attributes($self, attributes, /)\n--\n\nSet each attribute of a mapping."),
     raw::fast(c"add_event", event, c"add_event($self, name, attributes=None, timestamp=None, /, **fields)\n--\n\nAdd an event that happens now, or at `timestamp` in nanoseconds since the epoch."),
@@ -29,8 +29,6 @@ pub static METHODS: Table<[ffi::PyMethodDef; 16]> = Table([
     raw::plain(c"is_recording", is_recording, ffi::METH_NOARGS, c"is_recording($self, /)\n--\n\nWhether what is set on it will be kept."),
     raw::plain(c"get_span_context", context_method, ffi::METH_NOARGS, c"get_span_context($self, /)\n--\n\nIts ids, as they cross process boundaries."),
     raw::fast(c"end", end, c"end($self, end_time=None)\n--\n\nEnd it, now or at `end_time` in nanoseconds since the epoch."),
-    raw::plain(c"__enter__", enter_method, ffi::METH_NOARGS, c"__enter__($self, /)\n--\n\n"),
-    raw::fast(c"__exit__", exit_method, c"__exit__($self, /, *exc_info)\n--\n\n"),
     raw::plain(c"__aenter__", async_enter, ffi::METH_NOARGS, c"__aenter__($self, /)\n--\n\n"),
     raw::fast(c"__aexit__", async_exit, c"__aexit__($self, /, *exc_info)\n--\n\n"),
     raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
@@ -284,7 +282,12 @@ unsafe extern "C" fn end(
     })
 }
 
-unsafe extern "C" fn enter_method(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+pub unsafe extern "C" fn enter_method(
+    this: *mut PyObject,
+    _: *const *mut PyObject,
+    _: isize,
+    _: *mut PyObject,
+) -> *mut PyObject {
     raw::method(|_| {
         // SAFETY: a method of this class.
         unsafe {
@@ -294,7 +297,7 @@ unsafe extern "C" fn enter_method(this: *mut PyObject, _: *mut PyObject) -> *mut
     })
 }
 
-unsafe extern "C" fn exit_method(
+pub unsafe extern "C" fn exit_method(
     this: *mut PyObject,
     args: *const *mut PyObject,
     count: isize,
@@ -326,9 +329,9 @@ unsafe fn fail(py: Python<'_>, span: &Span, exception: *mut PyObject) -> PyResul
     }
 }
 
-unsafe extern "C" fn async_enter(this: *mut PyObject, unused: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn async_enter(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: as for this method.
-    awaitable::ready(unsafe { enter_method(this, unused) })
+    awaitable::ready(unsafe { enter_method(this, std::ptr::null(), 0, std::ptr::null_mut()) })
 }
 
 unsafe extern "C" fn async_exit(

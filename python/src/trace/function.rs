@@ -180,7 +180,7 @@ impl Traced {
     /// A new span of this function under what is current.
     #[inline(always)]
     pub fn start(&self) -> *mut PyObject {
-        let object = self.tracer.start_simple(&self.name, &Current::get());
+        let object = self.tracer.start_simple(&self.name, Current::get());
         if !object.is_null() && !self.attributes.is_empty() {
             // SAFETY: just made.
             unsafe { raw::value::<Span>(object) }.with_core(|core| {
