@@ -54,8 +54,8 @@ UNITS = {
 
 #: Module below `participants`, parts of it, what to import, what it is called, its distribution.
 PARTICIPANTS = [
-    ("coati", ["calls", "lines", "series", "histograms"], "coati", "coati", "coati"),
-    ("floor", ["calls"], "floor", "floor", None),
+    ("coati", ["calls", "roots", "lines", "series", "histograms"], "coati", "coati", "coati"),
+    ("floor", ["calls", "roots"], "floor", "floor", None),
     ("orjson_by_hand", ["calls"], "orjson", "orjson by hand", "orjson"),
     ("structlog", ["calls"], "structlog", "structlog", "structlog"),
     (
@@ -233,6 +233,8 @@ def turns(workers: list[tuple[Worker, tuple]], options: argparse.Namespace) -> I
         figure.drops = drops[worker]
         if figure.kind == "ours" and figure.row.startswith("prometheus"):
             figure.name += ", from Python"  # Rust has these rows too.
+        if worker.name.endswith("(roots)"):
+            figure.name += ", a root"
         yield figure
 
 

@@ -71,17 +71,33 @@ static PyObject *copied(PyObject *self, PyObject *const *args, Py_ssize_t n, PyO
 
 typedef struct {
     PyObject_HEAD
+    vectorcallfunc call;
     PyObject *token;
 } Span;
+
+static PyObject *called(PyObject *self, PyObject *const *args, size_t n, PyObject *names);
+
+static Span *new_span(void) {
+    Span *made = PyObject_New(Span, (PyTypeObject *)class_of_span);
+    if (made) {
+        made->call = called;
+        made->token = NULL;
+    }
+    return made;
+}
 
 static PyObject *shared;
 
 static PyObject *span(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
-    Span *made = PyObject_New(Span, (PyTypeObject *)class_of_span);
+    Span *made = new_span();
     (void)self;
-    if (made) made->token = NULL;
     put_call(args, n, names);
     return (PyObject *)made;
+}
+
+static PyObject *root(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+    (void)self, (void)args, (void)n, (void)names;
+    return (PyObject *)new_span();
 }
 
 static PyObject *same_span(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
@@ -89,15 +105,15 @@ static PyObject *same_span(PyObject *self, PyObject *const *args, Py_ssize_t n, 
     return Py_NewRef(shared);
 }
 
-static PyObject *enter(PyObject *self, PyObject *unused) {
-    (void)unused;
-    if (self != shared) ((Span *)self)->token = PyContextVar_Set(variable, self);
-    return Py_NewRef(self);
-}
-
-static PyObject *leave(PyObject *self, PyObject *const *args, Py_ssize_t n) {
+/* `__enter__` and `__exit__`: a `with` statement binds both. Bound to a span they are the span
+ * itself, called without arguments and with three, so that nothing is made for it. */
+static PyObject *called(PyObject *self, PyObject *const *args, size_t n, PyObject *names) {
     PyObject *token = ((Span *)self)->token;
-    (void)args, (void)n;
+    (void)args, (void)names;
+    if (PyVectorcall_NARGS(n) == 0) {
+        if (self != shared) ((Span *)self)->token = PyContextVar_Set(variable, self);
+        return Py_NewRef(self);
+    }
     if (token) {
         ((Span *)self)->token = NULL;
         PyContextVar_Reset(variable, token);
@@ -114,15 +130,24 @@ static void dealloc_span(PyObject *self) {
     Py_DECREF(class);
 }
 
-static PyMethodDef span_methods[] = {
-    {"__enter__", enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void *)leave, METH_FASTCALL, NULL},
-    {NULL, NULL, 0, NULL},
+static PyMemberDef span_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Span, call), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
-
 static PyType_Slot span_slots[] = {
-    {Py_tp_methods, span_methods}, {Py_tp_dealloc, dealloc_span}, {0, NULL}};
-static PyType_Spec span_spec = {"floor.Span", sizeof(Span), 0, Py_TPFLAGS_DEFAULT, span_slots};
+    {Py_tp_members, span_members}, {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_dealloc, dealloc_span}, {0, NULL}};
+static PyType_Spec span_spec = {
+    "floor.Span", sizeof(Span), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL, span_slots};
+
+static PyObject *bind(PyObject *method, PyObject *span, PyObject *class) {
+    (void)class;
+    return Py_NewRef(span ? span : method);
+}
+
+static PyType_Slot method_slots[] = {{Py_tp_descr_get, bind}, {0, NULL}};
+static PyType_Spec method_spec = {"floor.method", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT,
+                                  method_slots};
 
 /* --- metrics -------------------------------------------------------------------------------- */
 
@@ -259,9 +284,7 @@ static PyObject *extract(PyObject *self, PyObject *headers) {
         }
         put(id);
     }
-    Span *made = PyObject_New(Span, (PyTypeObject *)class_of_span);
-    if (made) made->token = NULL;
-    return (PyObject *)made;
+    return (PyObject *)new_span();
 }
 
 #define FAST(name, function)                                                                       \
@@ -270,6 +293,7 @@ static PyMethodDef methods[] = {
     FAST("empty", empty),
     FAST("copied", copied),
     FAST("span", span),
+    FAST("root", root),
     FAST("same_span", same_span),
     FAST("add", add),
     FAST("add_labels", add_labels),
@@ -296,10 +320,13 @@ PyMODINIT_FUNC PyInit_floor(void) {
     if (!made || !class_of_floor || !variable || !key || !class_of_span || !class_of_traced) {
         return NULL;
     }
-    Span *none = PyObject_New(Span, (PyTypeObject *)class_of_span);
-    if (none == NULL) return NULL;
-    none->token = NULL;
-    shared = (PyObject *)none;
+    PyObject *class_of_method = PyType_FromSpec(&method_spec);
+    if (!class_of_method) return NULL;
+    PyObject *method = (PyObject *)PyObject_New(PyObject, (PyTypeObject *)class_of_method);
+    if (!method || PyObject_SetAttrString(class_of_span, "__enter__", method) != 0) return NULL;
+    if (PyObject_SetAttrString(class_of_span, "__exit__", method) != 0) return NULL;
+    shared = (PyObject *)new_span();
+    if (shared == NULL) return NULL;
     if (PyModule_AddObject(made, "Floor", class_of_floor) != 0) return NULL;
     return made;
 }

@@ -102,6 +102,20 @@ def spans(made: Participant) -> None:
     made.calls("py_span_unsampled", nested).note = "inside an unsampled span"
 
 
+def unsampled_roots(folder: Path) -> Participant:
+    """Each a trace of its own, which the context variable has to know."""
+    made = start(folder, spans={"sampler": "always_off"})
+    tracer = coati.get_tracer("bench")
+
+    def span(n: int) -> None:
+        for _ in range(n):
+            with tracer.span("plan", steps=4, model="gpt-4o", cost=0.25, ok=True):
+                pass
+
+    made.calls("py_span_unsampled", span).note = "a root: ids of its own, current in the context"
+    return made
+
+
 def counters(made: Participant) -> None:
     """Bound, by labels, and by a label that is a new object each time."""
     counter = coati.counter("bench_counter")
@@ -228,4 +242,10 @@ def many_histograms(folder: Path) -> Participant:
     return made
 
 
-PARTS = {"calls": calls, "lines": lines, "series": series, "histograms": many_histograms}
+PARTS = {
+    "calls": calls,
+    "roots": unsampled_roots,
+    "lines": lines,
+    "series": series,
+    "histograms": many_histograms,
+}

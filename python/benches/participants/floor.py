@@ -124,4 +124,21 @@ def metrics(made: Participant, floor) -> None:
     made.calls("py_histogram_4labels", record_labels).note = "labels compared by identity"
 
 
-PARTS = {"calls": calls}
+def roots(folder: Path) -> Participant:
+    """A span of its own that records nothing."""
+    build(folder)
+    import floor as native  # noqa: PLC0415
+
+    floor = native.Floor()
+
+    def root(n: int) -> None:
+        for _ in range(n):
+            with floor.root("plan", steps=4, model="gpt-4o", cost=0.25, ok=True):
+                pass
+
+    made = Participant()
+    made.calls("py_span_unsampled", root).note = "a root: context variable set and reset"
+    return made
+
+
+PARTS = {"calls": calls, "roots": roots}
