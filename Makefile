@@ -126,12 +126,15 @@ sanitizers: miri tsan asan ## Miri, ThreadSanitizer and AddressSanitizer
 deny: ## Licences and sources of dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
 
-.PHONY: test-aarch64
-test-aarch64: ## Run the core's tests for aarch64 Linux under emulation (needs rustup)
+.PHONY: aarch64
+aarch64:
 	{ command -v qemu-aarch64 && command -v aarch64-linux-gnu-gcc; } >/dev/null || \
 		{ apt-get update -q && apt-get install -qy --no-install-recommends \
 			qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross; }
 	rustup target add aarch64-unknown-linux-gnu
+
+.PHONY: test-aarch64
+test-aarch64: aarch64 ## Run the core's tests for aarch64 Linux under emulation (needs rustup)
 	PROPTEST_CASES=32 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
 		cargo test -p coati-core --target aarch64-unknown-linux-gnu
