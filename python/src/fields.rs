@@ -230,6 +230,8 @@ pub fn pairs(
 
 /// Fields of several layers, one after another, within one limit.
 pub struct Layers<'a> {
+    /// The message as a value; it stands first and is not counted against the limit.
+    pub body: Option<&'a Layer>,
     pub context: Option<&'a Layer>,
     pub bound: Option<&'a Layer>,
     pub call: Call<'a>,
@@ -252,6 +254,7 @@ impl Layers<'_> {
     /// Writes all; how many were written and how many left out.
     #[inline(always)]
     pub fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
+        let body = self.body.map_or(0, |body| body.encode(encoder, u32::MAX).0);
         let (mut written, mut dropped) = (0, 0);
         let mut add = |(more, fewer): (u32, u32)| {
             written += more;
@@ -271,6 +274,6 @@ impl Layers<'_> {
             let _ = left;
             add(exception.encode(encoder, u32::MAX));
         }
-        (written, dropped)
+        (body + written, dropped)
     }
 }

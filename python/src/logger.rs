@@ -3,15 +3,16 @@
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
-use coati_core::intern::Id;
+use coati_core::intern::{Id, reserved};
 use coati_core::ledger::Signal;
 use coati_core::log::{LogHead, Threshold, encode_log, name_id};
+use coati_core::record::value::Key;
 use coati_core::record::{Level, flags};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::current::Current;
 use crate::exception::{self, Told};
@@ -118,7 +119,7 @@ impl Logger {
             && (args.names.is_null() || !names::of(args.names).special)
         {
             let current = Current::get();
-            self.write(py, level, message, &current, Call::Simple(fields.all()), None, false);
+            self.write(py, level, message, &current, Call::Simple(fields.all()), Extra::default());
             return Ok(());
         }
         self.record_converted(py, level, args, skip, Handled::Named)
@@ -137,14 +138,16 @@ impl Logger {
         let prepared = Prepared::convert(py, args, skip, handled)?;
         let current = Current::get();
         let call = Call::Converted(&prepared.fields);
-        let exception = prepared.exception.as_ref();
-        let repeated = !args.names.is_null() && names::of(args.names).repeated;
-        self.write(py, level, &prepared.message, &current, call, exception, repeated);
+        let extra = Extra {
+            exception: prepared.exception.as_ref(),
+            body: prepared.body.as_ref(),
+            repeated: !args.names.is_null() && names::of(args.names).repeated,
+        };
+        self.write(py, level, &prepared.message, &current, call, extra);
         Ok(())
     }
 
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
     fn write(
         &self,
         py: Python<'_>,
@@ -152,22 +155,23 @@ impl Logger {
         message: &str,
         current: &Current,
         call: Call<'_>,
-        exception: Option<&Layer>,
-        repeated: bool,
+        extra: Extra<'_>,
     ) {
         let node = current.node();
         let layers = Layers {
+            body: extra.body,
             context: node.and_then(|node| node.fields()),
             bound: self.bound.as_deref(),
             call,
-            exception,
+            exception: extra.exception,
         };
         let hub = hub();
         let call_site = if hub.live().call_sites() { call_site::of(py) } else { None };
         let head = LogHead {
             level,
             logger: self.id,
-            flags: if repeated || layers.is_layered() { flags::LAYERED } else { 0 },
+            flags: u8::from(extra.repeated || layers.is_layered()) * flags::LAYERED
+                + u8::from(extra.body.is_some()) * flags::BODY,
             span: node.and_then(|node| node.ids()),
             call_site,
             message: message.as_bytes(),
@@ -180,6 +184,16 @@ impl Logger {
             });
         });
     }
+}
+
+/// What only some lines have.
+#[derive(Clone, Copy, Default)]
+struct Extra<'a> {
+    exception: Option<&'a Layer>,
+    /// The message as a value.
+    body: Option<&'a Layer>,
+    /// Whether keys of the call may be equal.
+    repeated: bool,
 }
 
 /// Which exception a line tells of.
@@ -196,12 +210,15 @@ pub struct Prepared {
     pub message: text::Text,
     pub fields: Layer,
     pub exception: Option<Layer>,
+    /// A message that is a container, as a value.
+    pub body: Option<Layer>,
 }
 
 impl Prepared {
     fn convert(py: Python<'_>, args: &Args, skip: usize, handled: Handled) -> PyResult<Self> {
         // SAFETY: a live argument.
         let message = unsafe { Bound::from_borrowed_ptr(py, args.positional(skip)) };
+        let body = body(&message)?;
         let message = convert::convert_text(&message)?;
         let mut exception = None;
         let mut named = false;
@@ -230,8 +247,20 @@ impl Prepared {
                 fields.push(|encoder| value.encode(encoder, keys[*index]));
             }
         }
-        Ok(Self { message, fields, exception: told.map(Told::layer) })
+        Ok(Self { message, fields, exception: told.map(Told::layer), body })
     }
+}
+
+/// A message that is a dict, a list or a tuple, as a value.
+fn body(message: &Bound<'_, PyAny>) -> PyResult<Option<Layer>> {
+    let container = message.is_instance_of::<PyDict>()
+        || message.is_instance_of::<PyList>()
+        || message.is_instance_of::<PyTuple>();
+    if !container {
+        return Ok(None);
+    }
+    let body = Layer::of(&[(Key::Id(reserved::BODY), convert::convert(message)?)]);
+    Ok(Some(body).filter(|body| body.fields().left() == 1))
 }
 
 unsafe extern "C" fn at<const LEVEL: u8>(

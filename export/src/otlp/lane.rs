@@ -86,10 +86,12 @@ impl Lane {
                 return self.leave();
             }
             if self.current.is_empty() {
-                if stopping.is_some() && !collected {
-                    return;
+                match stopping {
+                    // What has just been collected is looked at once more.
+                    Some(_) if collected => {}
+                    Some(_) => return,
+                    None => self.sleep(None).await,
                 }
-                self.sleep(None).await;
                 continue;
             }
             if let Some(at) = self.parts.backoff.retry_at() {

@@ -1,5 +1,6 @@
 //! Records as sinks see them: what is behind them cannot be reached, only what the rules leave.
 
+use coati_core::intern::reserved;
 use coati_core::record::read::{self, Record};
 use coati_core::record::value::Key;
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
@@ -87,8 +88,16 @@ impl<'a> RedactedLog<'a> {
         if self.has_body() { fields.next().map(|(_, value)| value) } else { None }
     }
 
+    /// One that found no room in the record is not there.
+    #[inline(always)]
     fn has_body(&self) -> bool {
-        self.log.fixed.header.flags & flags::BODY != 0
+        self.log.fixed.header.flags & flags::BODY != 0 && self.begins_with_body()
+    }
+
+    #[cold]
+    fn begins_with_body(&self) -> bool {
+        let mut fields = self.log.fields;
+        fields.next().is_some_and(|(key, _)| key == Key::Id(reserved::BODY))
     }
 
     /// The fields.

@@ -413,3 +413,17 @@ fn metrics_go_out_at_intervals_and_once_more_at_the_end() {
     engine.shutdown(PATIENCE);
     assert_eq!(total(&receiver.taken()), 11, "deltas add up to what was counted");
 }
+
+#[test]
+fn an_engine_with_nothing_to_send_ends_at_once() {
+    let receiver = Receiver::start();
+    let engine = start(json!({
+        "endpoint": receiver.url(),
+        "signals": ["logs", "spans", "metrics"],
+    }));
+    let begun = Instant::now();
+    assert!(engine.flush(PATIENCE));
+    engine.shutdown(PATIENCE);
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert_eq!(receiver.seen(), 0);
+}
