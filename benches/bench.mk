@@ -83,3 +83,12 @@ instructions: instruction-programs ## Instructions of the hottest operations; 5 
 .PHONY: instructions-update
 instructions-update: instruction-programs ## Keep the instructions of now
 	$(COUNT_INSTRUCTIONS) --update
+
+.PHONY: bench-otlp
+bench-otlp: ## OTLP encoded and sent, beside the official Rust and Python kits
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet opentelemetry-exporter-otlp-proto-http
+	cargo build --release -p coati-bench-otlp --features peers
+	mkdir -p $(BENCH_OUT)
+	$(BENCH_BIN)/coati-bench-otlp 51 "$(BENCH_VENV)/bin/python python/benches/otlp.py" | \
+		tee $(BENCH_OUT)/otlp.jsonl

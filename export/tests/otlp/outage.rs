@@ -1,6 +1,7 @@
 //! A receiver that fails in every way while the program goes on recording.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,11 @@ use crate::send::{balanced, log, start};
 /// Seconds of each phase; `make test-outage` makes the first one a minute.
 fn seconds() -> f64 {
     std::env::var("COATI_OUTAGE_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0.5)
+}
+
+fn p99(mut bursts: Vec<u64>) -> u64 {
+    bursts.sort_unstable();
+    bursts.get(bursts.len() * 99 / 100).copied().unwrap_or(1).max(1)
 }
 
 /// Resident bytes of this process.
@@ -37,17 +43,24 @@ fn everything_arrives_exactly_once_through_every_kind_of_outage() {
         "logs": {"delay_ms": 20},
     }));
     let (running, next) = (AtomicBool::new(true), AtomicI64::new(0));
+    // Nanoseconds of each burst of 20 calls, before the receiver went and after.
+    let quiet = AtomicBool::new(true);
+    let calls = Mutex::new([Vec::new(), Vec::new()]);
     let mut taken = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while running.load(Ordering::Relaxed) {
                 let from = next.fetch_add(20, Ordering::Relaxed);
+                let begun = Instant::now();
                 log(&engine, from..from + 20);
+                let phase = usize::from(!quiet.load(Ordering::Relaxed));
+                calls.lock().unwrap()[phase].push(begun.elapsed().as_nanos() as u64);
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
         let pause = |seconds: f64| std::thread::sleep(Duration::from_secs_f64(seconds));
-        pause(0.3);
+        pause(seconds().min(10.0));
+        quiet.store(false, Ordering::Relaxed);
         let before = resident();
         // Stopped under load, then back at the same address.
         taken.extend(receiver.stop());
@@ -69,6 +82,11 @@ fn everything_arrives_exactly_once_through_every_kind_of_outage() {
         running.store(false, Ordering::Relaxed);
         let grown = resident().saturating_sub(before);
         assert!(grown < 128 << 20, "{} MiB more", grown >> 20);
+        let calls = std::mem::take(&mut *calls.lock().unwrap());
+        let [before, during] = calls.map(|calls| p99(calls) / 20);
+        let times = during as f64 / before as f64;
+        println!("p99 of a call: {before} ns before, {during} ns during the outage ({times:.2} x)");
+        println!("resident memory: {} KiB more", grown >> 10);
         let begun = Instant::now();
         while engine.ledger().logs.in_flight > 0 || !engine.flush(PATIENCE) {
             assert!(begun.elapsed() < PATIENCE, "{:?} {}", engine.ledger(), engine.health());
@@ -87,6 +105,7 @@ fn everything_arrives_exactly_once_through_every_kind_of_outage() {
         assert_eq!(books.logs.recorded as i64, next.load(Ordering::Relaxed));
     });
     let arrived = numbers(&taken, "i");
+    println!("{} records arrived, each once", arrived.len());
     let once: HashSet<_> = arrived.iter().collect();
     assert_eq!(once.len(), arrived.len(), "nothing twice");
     assert_eq!(arrived.len() as i64, next.load(Ordering::Relaxed) - 10, "nothing lost");

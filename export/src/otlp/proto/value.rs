@@ -192,7 +192,10 @@ pub fn attribute(tag: u8, name: &str, value: Value<'_>, out: &mut Vec<u8>) {
 /// Appends metric labels as repeated `KeyValue` under `tag`.
 pub fn labels(tag: u8, labels: &[OwnedLabel], out: &mut Vec<u8>) {
     for label in labels {
-        attribute(tag, &label.key, owned(&label.value), out);
+        wire::short_message(tag, out, |out| {
+            wire::bytes(0x0a, label.key.as_bytes(), out);
+            wire::short_message(0x12, out, |out| any(owned(&label.value), out));
+        });
     }
 }
 
