@@ -101,10 +101,10 @@ miri-quick: nightly ## The part of it that takes minutes: ring, records, names, 
 	$(miri) --lib --test instrument -- --skip cache
 
 # No backtraces: with an instrumented library one takes a minute. Forks are part of the tests,
-# which by default ThreadSanitizer ends.
+# which by default ThreadSanitizer ends. No doc tests: rustdoc builds them without the sanitizer.
 sanitize = RUST_BACKTRACE=0 TSAN_OPTIONS=die_after_fork=0 PROPTEST_CASES=32 \
 	CARGO_TARGET_DIR=$(CURDIR)/target/$(1) RUSTFLAGS=-Zsanitizer=$(1) \
-	cargo +$(NIGHTLY) test --target $(HOST)
+	cargo +$(NIGHTLY) test --tests --target $(HOST)
 
 # The standard library is built with the sanitizer, too, so that what it synchronises is seen.
 .PHONY: tsan
