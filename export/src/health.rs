@@ -70,6 +70,11 @@ impl Health {
         });
     }
 
+    /// A sink is about to be reported on: what it counts from now on is kept.
+    pub fn expect(&self, name: &str) {
+        self.inner().sinks.entry(name.to_owned()).or_default();
+    }
+
     /// A sink took `delivered` records and lost `lost`.
     pub fn sink(&self, name: &str, delivered: u64, lost: u64) {
         if let Some(sink) = self.inner().sinks.get_mut(name) {

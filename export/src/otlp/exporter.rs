@@ -61,6 +61,7 @@ impl Exporter {
         let queue = Arc::new(Queue::new(Signal::ALL.map(|signal| limits(config, signal)), metrics));
         let Context { pipeline, health, .. } = context;
         let books = Books::new(&name(config), pipeline.clone(), health.clone());
+        health.expect(books.name());
         hold(config, pipeline);
         let (ours, book, context, settings) =
             (queue.clone(), books.clone(), context.clone(), config.clone());
