@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    owner: u32,
 }
 
 const LOCK: &str = "lock";
@@ -26,11 +27,12 @@ impl Folder {
         let now = coati_core::os::realtime_ns();
         // Relaxed: only uniqueness matters.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = root.join(format!("{}-{now}-{number}", std::process::id()));
+        let owner = std::process::id();
+        let path = root.join(format!("{owner}-{now}-{number}"));
         private(&path)?;
         let lock = lock_file(&path)?;
         lock.try_lock().map_err(io::Error::from)?;
-        let folder = Self { path, _lock: lock };
+        let folder = Self { path, lock, owner };
         folder.adopt(root);
         Ok(folder)
     }
@@ -85,9 +87,14 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
         if self.files().is_empty() {
             let _ = fs::remove_dir_all(&self.path);
         }
+        // A forked child may hold the same open file, and then closing it would not unlock it.
+        let _ = self.lock.unlock();
     }
 }
 
