@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::grpc_receiver::GrpcReceiver;
 use crate::receiver::{PATIENCE, numbers};
-use crate::send::{all, balanced, figure, log, sorted, span, start};
+use crate::send::{all, balanced, figure, given_up, log, sorted, span, start};
 
 fn url(receiver: &GrpcReceiver) -> String {
     format!("http://{}", receiver.address)
@@ -102,7 +102,7 @@ fn a_receiver_that_hangs_holds_up_nobody() {
     log(&engine, 0..10);
     receiver.wait_seen(1);
     assert!(!engine.flush(Duration::from_millis(100)));
-    let books = engine.shutdown(Duration::from_secs(2));
+    let books = given_up(&engine, Duration::from_secs(2));
     assert_eq!(books.logs.dropped["unsent"], 10);
     balanced(&books);
 }
