@@ -127,7 +127,7 @@ fn readers_see_counts_that_only_grow() {
 
 #[test]
 fn beyond_the_budget_threads_share_cells_exactly() {
-    const EACH: u32 = unless_miri(1000, 40);
+    const EACH: u32 = unless_miri(1000, 12);
     let all = f64::from(4 * EACH);
     for shard_bytes in [0, 7_000, 12_000, 20_000, 40_000] {
         let store = Store::new(StoreConfig { shard_bytes, ..StoreConfig::default() });
