@@ -1,7 +1,8 @@
 //! Contexts over process boundaries.
 
 use coati_core::ids::{SpanId, TraceId};
-use coati_core::span::{SpanContext, traceparent};
+use coati_core::propagate::traceparent;
+use coati_core::span::SpanContext;
 
 use crate::buffer;
 use crate::entry::entry;

@@ -38,6 +38,8 @@ mod per_pipeline;
 #[cfg(not(coati_loom))]
 pub mod pipeline;
 #[cfg(not(coati_loom))]
+pub mod propagate;
+#[cfg(not(coati_loom))]
 pub mod record;
 #[cfg(not(coati_loom))]
 pub mod span;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::propagate::Formats;
 use crate::record::Level;
 use crate::span::sampler::Sampler;
 
@@ -85,6 +86,8 @@ pub struct Live {
     max_links: AtomicU32,
     call_sites: AtomicBool,
     sampler: AtomicU64,
+    propagators: AtomicU32,
+    baggage_fields: ArcSwap<Vec<String>>,
 }
 
 // Relaxed throughout: each setting is read alone, and a caller may see the old value for a moment.
@@ -102,6 +105,8 @@ impl Live {
             max_links: AtomicU32::new(0),
             call_sites: AtomicBool::new(false),
             sampler: AtomicU64::new(Sampler::default().pack()),
+            propagators: AtomicU32::new(Formats::default().pack()),
+            baggage_fields: ArcSwap::default(),
         };
         live.set_limits(Limits::default());
         Arc::new(live)
@@ -192,6 +197,27 @@ impl Live {
     /// Replaces the sampler.
     pub fn set_sampler(&self, sampler: Sampler) {
         self.sampler.store(sampler.pack(), Ordering::Relaxed);
+    }
+
+    /// The headers that carry a context.
+    #[inline(always)]
+    pub fn propagators(&self) -> Formats {
+        Formats::unpack(self.propagators.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the headers that carry a context.
+    pub fn set_propagators(&self, formats: Formats) {
+        self.propagators.store(formats.pack(), Ordering::Relaxed);
+    }
+
+    /// Names of baggage that are copied onto spans and log lines.
+    pub fn baggage_fields(&self) -> Arc<Vec<String>> {
+        self.baggage_fields.load_full()
+    }
+
+    /// Replaces the names of baggage that are copied.
+    pub fn set_baggage_fields(&self, names: Vec<String>) {
+        self.baggage_fields.store(Arc::new(names));
     }
 }
 

@@ -5,7 +5,8 @@ mod headers;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use coati_core::span::{SpanContext, traceparent};
+use coati_core::propagate::traceparent;
+use coati_core::span::SpanContext;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;

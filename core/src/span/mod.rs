@@ -2,7 +2,6 @@
 
 pub(crate) mod body;
 pub mod sampler;
-pub mod traceparent;
 
 use std::sync::Arc;
 

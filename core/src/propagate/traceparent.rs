@@ -1,16 +1,17 @@
 //! The W3C `traceparent` header: `version-traceid-spanid-flags`, all lower-case hexadecimal.
 
-use super::{SAMPLED, SpanContext};
+use super::trimmed;
 use crate::ids::{SpanId, TraceId};
+use crate::span::{SAMPLED, SpanContext};
 
 /// Length of the header in version 00, the one that is written.
 pub const LEN: usize = 55;
 /// The flags of version 00 and of level 2: sampled, and a random trace id.
-const KNOWN_FLAGS: u8 = SAMPLED | 2;
+pub(super) const KNOWN_FLAGS: u8 = SAMPLED | 2;
 
-/// Parses a header; `None` for anything malformed. A higher version may say more behind a dash.
+/// Parses a header, white space around it aside; `None` for anything malformed. A higher version may say more behind a dash.
 pub fn parse(header: &[u8]) -> Option<SpanContext> {
-    let header = header.trim_ascii();
+    let header = trimmed(header);
     let (fixed, rest) = header.split_at_checked(LEN)?;
     let dashes = [2, 35, 52].into_iter().all(|at| fixed[at] == b'-');
     let version = byte(&fixed[..2])?;
