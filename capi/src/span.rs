@@ -57,7 +57,7 @@ impl coati_span {
     }
 
     fn max_string(&self) -> usize {
-        self.shared.hub.live().limits().max_string as usize
+        self.shared.hub.live().max_span_string() as usize
     }
 
     fn end(&self) -> Outcome {

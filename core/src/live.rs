@@ -53,12 +53,18 @@ fn is_within(name: &str, parent: &str) -> bool {
 /// Bounds on what one record holds, as in OpenTelemetry's span limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one string.
+    /// Bytes of one string of a log line.
     pub max_string: u32,
+    /// Bytes of one string of a span.
+    pub max_span_string: u32,
     /// Fields of a log line.
     pub max_fields: u32,
-    /// Attributes of a span, event or link.
+    /// Attributes of a span.
     pub max_attributes: u32,
+    /// Attributes of an event of a span.
+    pub max_event_attributes: u32,
+    /// Attributes of a link.
+    pub max_link_attributes: u32,
     /// Events of a span.
     pub max_events: u32,
     /// Links of a span.
@@ -67,8 +73,17 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let n = 128;
-        Self { max_string: 16384, max_fields: n, max_attributes: n, max_events: n, max_links: n }
+        let (bytes, n) = (16384, 128);
+        Self {
+            max_string: bytes,
+            max_span_string: bytes,
+            max_fields: n,
+            max_attributes: n,
+            max_event_attributes: n,
+            max_link_attributes: n,
+            max_events: n,
+            max_links: n,
+        }
     }
 }
 
@@ -80,8 +95,11 @@ pub struct Live {
     levels: ArcSwap<Levels>,
     some_disabled: AtomicBool,
     max_string: AtomicU32,
+    max_span_string: AtomicU32,
     max_fields: AtomicU32,
     max_attributes: AtomicU32,
+    max_event_attributes: AtomicU32,
+    max_link_attributes: AtomicU32,
     max_events: AtomicU32,
     max_links: AtomicU32,
     call_sites: AtomicBool,
@@ -99,8 +117,11 @@ impl Live {
             levels: ArcSwap::from_pointee(Levels::default()),
             some_disabled: AtomicBool::new(false),
             max_string: AtomicU32::new(0),
+            max_span_string: AtomicU32::new(0),
             max_fields: AtomicU32::new(0),
             max_attributes: AtomicU32::new(0),
+            max_event_attributes: AtomicU32::new(0),
+            max_link_attributes: AtomicU32::new(0),
             max_events: AtomicU32::new(0),
             max_links: AtomicU32::new(0),
             call_sites: AtomicBool::new(false),
@@ -148,17 +169,26 @@ impl Live {
     pub fn limits(&self) -> Limits {
         Limits {
             max_string: self.max_string.load(Ordering::Relaxed),
+            max_span_string: self.max_span_string.load(Ordering::Relaxed),
             max_fields: self.max_fields.load(Ordering::Relaxed),
             max_attributes: self.max_attributes.load(Ordering::Relaxed),
+            max_event_attributes: self.max_event_attributes.load(Ordering::Relaxed),
+            max_link_attributes: self.max_link_attributes.load(Ordering::Relaxed),
             max_events: self.max_events.load(Ordering::Relaxed),
             max_links: self.max_links.load(Ordering::Relaxed),
         }
     }
 
-    /// Bytes of one string.
+    /// Bytes of one string of a log line.
     #[inline(always)]
     pub fn max_string(&self) -> u32 {
         self.max_string.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of one string of a span.
+    #[inline(always)]
+    pub fn max_span_string(&self) -> u32 {
+        self.max_span_string.load(Ordering::Relaxed)
     }
 
     /// Fields of a log line.
@@ -170,8 +200,11 @@ impl Live {
     /// Replaces the limits.
     pub fn set_limits(&self, limits: Limits) {
         self.max_string.store(limits.max_string, Ordering::Relaxed);
+        self.max_span_string.store(limits.max_span_string, Ordering::Relaxed);
         self.max_fields.store(limits.max_fields, Ordering::Relaxed);
         self.max_attributes.store(limits.max_attributes, Ordering::Relaxed);
+        self.max_event_attributes.store(limits.max_event_attributes, Ordering::Relaxed);
+        self.max_link_attributes.store(limits.max_link_attributes, Ordering::Relaxed);
         self.max_events.store(limits.max_events, Ordering::Relaxed);
         self.max_links.store(limits.max_links, Ordering::Relaxed);
         self.bump();

@@ -161,10 +161,17 @@ impl Pipeline {
         (self.wait)(wait);
     }
 
-    /// The longest string: the setting, or a quarter of the largest record where that is less.
+    /// The longest string of a log line: the setting, or a quarter of the largest record where
+    /// that is less.
     #[inline(always)]
     pub fn max_string(&self) -> usize {
         (self.live.max_string() as usize).min(self.max_record / 4)
+    }
+
+    /// The same of a span.
+    #[inline(always)]
+    pub fn max_span_string(&self) -> usize {
+        (self.live.max_span_string() as usize).min(self.max_record / 4)
     }
 
     /// Bytes of the largest record.

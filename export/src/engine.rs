@@ -19,8 +19,10 @@ use coati_core::thread::registry::MakeRegion;
 use crate::config::{self, Config, ConfigError, Durability};
 use crate::drain::{self, Control, Drain, Route};
 use crate::durable::RingFiles;
+use crate::encode::metric;
 use crate::health::Health;
-use crate::otlp::{Context, Exporters};
+use crate::otlp::{self, Context, Endpoint, Exporters};
+use crate::printer::{self, Printer};
 use crate::prometheus;
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
@@ -65,6 +67,7 @@ struct Running {
     context: Context,
     rings: Option<Arc<RingFiles>>,
     server: Mutex<Option<Server>>,
+    printer: Mutex<Option<Printer>>,
     address: Option<SocketAddr>,
     child: Option<u32>,
 }
@@ -163,9 +166,11 @@ impl Engine {
             context,
             rings,
             server,
+            printer: Mutex::default(),
             address,
             child,
         });
+        running.print_metrics(&config);
         self.running.store(Some(running.clone()));
         Ok(running)
     }
@@ -252,6 +257,7 @@ impl Engine {
             running.context.labels.set(rules.clone());
             let routes = routes(&config, &running.builder());
             running.control.set_routes(Redactor::new(rules), routes);
+            running.print_metrics(&config);
         }
         Ok(())
     }
@@ -278,10 +284,14 @@ impl Engine {
         }
         let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let at_last = deadline(timeout);
+        let printer = running.printer.lock().unwrap_or_else(PoisonError::into_inner).take();
         running.control.stop(&running.pipeline, timeout);
         // The last part of the time is for the spool.
         let left = at_last.saturating_duration_since(Instant::now());
         running.exporters.stop(at_last - left / 5, at_last);
+        if let Some(printer) = printer {
+            printer.stop(at_last);
+        }
         running.pipeline.stop();
         if let Some(server) = server {
             server.shutdown();
@@ -330,6 +340,21 @@ impl Engine {
         report["ignored"] = json!(ignored);
         report["clock"] = json!(coati_core::clock::source());
         report
+    }
+
+    /// Asks every receiver in the configuration whether it answers, by an empty request for each
+    /// signal; takes up to five seconds a sink.
+    ///
+    /// # Errors
+    /// If the system has no runtime to give.
+    pub fn check_endpoints(&self) -> std::io::Result<Vec<Endpoint>> {
+        let mut endpoints = Vec::new();
+        for sink in &self.config().sinks {
+            if let config::Sink::Otlp(sink) = sink {
+                endpoints.extend(otlp::check(sink)?);
+            }
+        }
+        Ok(endpoints)
     }
 
     /// The metric store.
@@ -389,6 +414,41 @@ fn routes(config: &Config, builder: &Builder<'_>) -> Vec<Route> {
 }
 
 impl Running {
+    /// Has metrics printed to the consoles that take them.
+    fn print_metrics(&self, config: &Config) {
+        let takes_metrics = |sink: &config::Sink| match sink {
+            config::Sink::Console(console) if sink.wants(config::Signal::Metrics) => {
+                Some(console.clone())
+            }
+            _ => None,
+        };
+        let sinks: Vec<_> = config.sinks.iter().filter_map(takes_metrics).collect();
+        let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
+        if printer.as_ref().is_some_and(|printer| printer.fits(&sinks)) {
+            return;
+        }
+        *printer = None;
+        if sinks.is_empty() {
+            return;
+        }
+        let (store, labels) =
+            (Arc::downgrade(self.pipeline.metrics()), self.context.labels.clone());
+        let service = config.service.clone();
+        let lines = move |pretty: bool, out: &mut Vec<u8>| {
+            let Some(store) = store.upgrade() else { return };
+            let metrics = read_metrics(&store, &labels, Store::snapshot);
+            match (pretty, printer::wall_ns()) {
+                (true, now) => metric::pretty_lines(&metrics, now, out),
+                (false, now) => metric::json_lines(&metrics, now, &service, out),
+            }
+        };
+        let interval = Duration::from_millis(config.metrics.console_interval_ms);
+        match Printer::start(sinks, interval, Box::new(lines)) {
+            Ok(started) => *printer = Some(started),
+            Err(error) => self.health.problem("console metrics", &error.to_string(), 0),
+        }
+    }
+
     fn builder(&self) -> Builder<'_> {
         Builder {
             child: self.child,

@@ -10,6 +10,7 @@ pub mod encode;
 mod engine;
 pub mod health;
 pub mod otlp;
+mod printer;
 pub mod prometheus;
 pub mod redact;
 pub mod server;

@@ -129,9 +129,22 @@ fn opentelemetry_variables_feed_the_keys() {
     assert_eq!(config.sampler(), Sampler { root: Root::Ratio(0.25), parent_based: false });
     assert_eq!((config.logs.max_fields, config.spans.max_attributes), (20, 10));
     assert_eq!((config.spans.max_events, config.spans.max_links), (7, 128));
-    assert_eq!(config.logs.max_string, 100);
+    assert_eq!((config.logs.max_string, config.limits().max_span_string), (100, 100));
     assert_eq!(config.metrics.prometheus.as_deref(), Some("[::1]:9464"));
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+
+    let config = from_env(&[
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "50"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "3"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500"),
+    ])
+    .unwrap();
+    let limits = config.limits();
+    assert_eq!((limits.max_string, limits.max_span_string), (100, 50));
+    assert_eq!((limits.max_event_attributes, limits.max_link_attributes), (3, 4));
+    assert_eq!(config.metrics.console_interval_ms, 500);
 
     let config = from_env(&[("OTEL_EXPORTER_PROMETHEUS_PORT", "9000")]).unwrap();
     assert_eq!(config.metrics.prometheus, None);
@@ -308,6 +321,50 @@ fn defaults_are_documented() {
     assert_eq!(shown.trim(), table.trim(), "README.md shows another table");
 }
 
+#[test]
+fn each_key_of_a_sink_is_shown_with_its_source_and_without_its_secrets() {
+    let env = env(&[
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/x"),
+    ]);
+    let sinks = json!([{"type": "file"}, {"type": "otlp", "logs": {"headers": {"key": "s3cret"}}}]);
+    let dict = Some(json!({ "sinks": sinks }));
+    let config = Config::load(Sources { env, dict, ..Sources::default() }).unwrap();
+    let check = |config: &Config| {
+        let shown = config.shown();
+        let of = |path: &str| {
+            let found = shown.iter().find(|(key, ..)| key == path);
+            let (_, value, source) = found.unwrap_or_else(|| panic!("{path} in {shown:#?}"));
+            (value.clone(), source.to_string())
+        };
+        assert_eq!(of("sinks[0].type"), (json!("file"), "config argument".into()));
+        assert_eq!(of("sinks[0].gzip"), (json!(false), "default".into()));
+        assert_eq!(
+            of("sinks[1].headers"),
+            (
+                json!({"authorization": "[REDACTED]"}),
+                "environment OTEL_EXPORTER_OTLP_HEADERS".into()
+            )
+        );
+        assert_eq!(
+            of("sinks[1].traces.endpoint"),
+            (
+                json!("http://traces:4318/x"),
+                "environment OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".into()
+            )
+        );
+        let own = of("sinks[1].logs.headers");
+        assert_eq!(own, (json!({"key": "[REDACTED]"}), "config argument".into()));
+        assert!(!format!("{shown:?}").contains("s3cret"));
+    };
+    check(&config);
+    check(&config.apply(&json!({"logs": {"level": "error"}})).unwrap());
+
+    let bad = json!({"sinks": [{"type": "otlp", "headers": {"bad name": "s3cret"}}]});
+    let said = refusal(from_dict(bad));
+    assert!(said.contains("sinks[0].headers.bad name") && !said.contains("s3cret"), "{said}");
+}
+
 fn every_key() -> Vec<String> {
     let config = Config::load(Sources::default()).unwrap();
     config.entries().map(|(path, ..)| path.to_owned()).collect()
@@ -468,22 +525,41 @@ fn variables_of_otlp_feed_a_sink_that_is_given_and_code_beats_them() {
 }
 
 #[test]
-fn variables_ask_for_an_otlp_sink_beside_those_of_the_preset() {
+fn variables_say_where_each_signal_goes() {
+    use Signal::{Logs, Metrics, Spans};
+    // What the console takes, and what is sent.
     let signals = |pairs: &[(&str, &str)]| {
         let config = from_env(pairs).unwrap();
-        let Some(Sink::Console(_)) = config.sinks.first() else { panic!("the preset's console") };
-        config.sinks.get(1).map(|_| otlp(&config).signals.clone())
+        assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+        let (mut shown, mut sent) = (Vec::new(), Vec::new());
+        for sink in &config.sinks {
+            match sink {
+                Sink::Console(console) => shown.extend(&console.signals),
+                Sink::Otlp(otlp) => sent.extend(&otlp.signals),
+                other => panic!("{other:?}"),
+            }
+        }
+        (shown, sent)
     };
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318");
-    assert_eq!(signals(&[]), None);
-    assert_eq!(signals(&[endpoint]), Some(vec![Signal::Spans, Signal::Logs, Signal::Metrics]));
+    assert_eq!(signals(&[]), (vec![Logs, Spans], vec![]));
+    assert_eq!(signals(&[endpoint]), (vec![Logs, Spans], vec![Spans, Logs, Metrics]));
     assert_eq!(
         signals(&[endpoint, ("OTEL_LOGS_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "console")]),
-        Some(vec![Signal::Spans])
+        (vec![Spans, Metrics], vec![Spans])
     );
-    assert_eq!(signals(&[("OTEL_TRACES_EXPORTER", "console, otlp")]), Some(vec![Signal::Spans]));
+    let both = ("OTEL_TRACES_EXPORTER", "console, otlp");
+    assert_eq!(signals(&[both]), (vec![Logs, Spans], vec![Spans]));
+    assert_eq!(signals(&[("OTEL_TRACES_EXPORTER", "otlp")]), (vec![Logs], vec![Spans]));
+    let none = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+    assert_eq!(signals(&none), (vec![], vec![]));
+    let again = [none[0], none[1], ("OTEL_METRICS_EXPORTER", "console")];
+    assert_eq!(signals(&again), (vec![Metrics], vec![]));
     let of_metrics = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a:4318/m");
-    assert_eq!(signals(&[of_metrics]), Some(vec![Signal::Metrics]));
+    assert_eq!(signals(&[of_metrics]), (vec![Logs, Spans], vec![Metrics]));
+    let config = from_env(&[("OTEL_TRACES_EXPORTER", "zipkin")]).unwrap();
+    let [warning] = config.warnings() else { panic!("{:?}", config.warnings()) };
+    assert!(warning.contains("zipkin") && warning.contains("otlp, console, none"), "{warning}");
     let dict = Some(json!({"sinks": [{"type": "memory"}]}));
     let config =
         Config::load(Sources { env: env(&[endpoint]), dict, ..Sources::default() }).unwrap();

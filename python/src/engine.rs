@@ -272,13 +272,31 @@ fn parse_int<'py>(py: Python<'py>, digits: &str) -> PyResult<Bound<'py, PyAny>> 
     value.mul(sign)
 }
 
-/// Every key of the configuration in force, its value and where that came from.
+/// Every key of the configuration in force, its value and where that came from; secrets are masked.
 #[pyfunction]
 pub fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let Some(started) = started() else { return Ok(PyList::empty(py)) };
-    let config = started.core.config();
-    let entries = config
-        .entries()
+    let shown = started.core.config().shown().into_iter();
+    let entries = shown
         .map(|(key, value, source)| Ok((key, json::to_python(py, &value)?, source.to_string())));
     PyList::new(py, entries.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// What of the environment was ignored, and why.
+#[pyfunction]
+pub fn warnings() -> Vec<String> {
+    started().map_or_else(Vec::new, |started| started.core.config().warnings().to_vec())
+}
+
+/// Asks every receiver of OTLP whether it answers: signal, URL, what is wrong or None, seconds.
+#[pyfunction]
+pub fn check_endpoints(
+    py: Python<'_>,
+) -> PyResult<Vec<(&'static str, String, Option<String>, f64)>> {
+    let Some(started) = started() else { return Ok(Vec::new()) };
+    let endpoints = py.detach(|| started.core.check_endpoints())?;
+    let told = endpoints.into_iter().map(|endpoint| {
+        (endpoint.signal, endpoint.url, endpoint.problem, endpoint.took.as_secs_f64())
+    });
+    Ok(told.collect())
 }

@@ -14,7 +14,7 @@ pub fn hub() -> &'static Arc<Hub> {
 
 /// What bounds fields that are gathered apart from a record.
 pub struct Bounds {
-    /// Bytes of one string.
+    /// Bytes of one string, in log lines or spans.
     pub string: usize,
     /// Bytes of all fields.
     pub record: usize,
@@ -23,9 +23,13 @@ pub struct Bounds {
 /// The bounds in force, the defaults while nothing runs.
 pub fn bounds() -> Bounds {
     match hub().pipeline() {
-        Some(pipeline) => Bounds { string: pipeline.max_string(), record: pipeline.max_record() },
+        Some(pipeline) => {
+            let string = pipeline.max_string().max(pipeline.max_span_string());
+            Bounds { string, record: pipeline.max_record() }
+        }
         None => {
-            let string = hub().live().limits().max_string as usize;
+            let limits = hub().live().limits();
+            let string = limits.max_string.max(limits.max_span_string) as usize;
             Bounds { string, record: string.max(1 << 16) }
         }
     }

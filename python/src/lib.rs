@@ -92,6 +92,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engine::health, module)?)?;
     module.add_function(wrap_pyfunction!(engine::memory_records, module)?)?;
     module.add_function(wrap_pyfunction!(engine::configuration, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::warnings, module)?)?;
+    module.add_function(wrap_pyfunction!(engine::check_endpoints, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_at_exit, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_after_fork, module)?)?;

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
 import pytest
+from conftest import free_port
+from otlp_receiver import Receiver
 
 COATI = [sys.executable, "-m", "coati"]
 
@@ -46,11 +49,64 @@ def test_doctor_names_a_file_that_cannot_be_written(program: Any) -> None:
         ("program.py/out.jsonl", "program.py is not a directory"),
         ("new/out.jsonl", "new/out.jsonl: ok"),
     ):
+        status = 1 if "ok" not in told else 0
         (program.folder / "program.py").touch()
         (program.folder / "coati.toml").write_text(f'[[sinks]]\ntype = "file"\npath = "{name}"\n')
-        program.call([*COATI, "doctor"], COATI_CONFIG_FILE="coati.toml")
+        program.call([*COATI, "doctor"], status=status, COATI_CONFIG_FILE="coati.toml")
         assert told in program.stdout
     assert not (program.folder / "new").exists()
+
+
+def test_doctor_asks_the_endpoints(program: Any) -> None:
+    closed = f"http://127.0.0.1:{free_port()}/v1/logs"
+    receiver = Receiver()
+    try:
+        env = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http,
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{closed}?key=s3cret",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.grpc,
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=s3cret",
+            "OTEL_METRICS_EXPORTER": "otlp,prometheus",
+            "OTEL_EXPORTER_PROMETHEUS_PORT": "0",
+            "OTEL_SPAN_LINK_COUNT_LIMIT": "many",
+        }
+        program.call([*COATI, "doctor"], status=1, **env)
+        shown = program.stdout
+        assert f"otlp traces {receiver.http}/v1/traces: answers (" in shown
+        assert f"otlp metrics {receiver.grpc}: answers (" in shown
+        assert f"otlp logs {closed}: failing: " in shown
+        assert "/metrics: answers\n" in shown
+        source = "(environment OTEL_EXPORTER_OTLP_ENDPOINT)"
+        assert f'sinks[1].endpoint = "{receiver.http}"  {source}' in shown
+        assert 'sinks[1].headers = {"authorization": "[REDACTED]"}' in shown
+        assert "s3cret" not in shown + program.stderr
+        assert "warning: " in shown
+        assert "OTEL_SPAN_LINK_COUNT_LIMIT is ignored" in shown
+        env["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = f"{receiver.http}/v1/logs"
+        program.call([*COATI, "doctor"], **env)
+    finally:
+        receiver.close()
+
+
+def test_metrics_on_a_console(program: Any) -> None:
+    program.run(
+        """
+        import coati
+        coati.init("shown", preset="production")
+        coati.counter("calls", unit="{call}").add(3, agent="a1")
+        coati.histogram("took", unit="ms").record(2.0)
+        coati.observable_gauge("depth", lambda: 7)
+        """,
+        OTEL_METRICS_EXPORTER="console",
+    )
+    lines = {line["metric"]: line for line in map(json.loads, program.stdout.splitlines())}
+    assert lines["calls"]["value"] == 3
+    assert lines["calls"]["labels"] == {"agent": "a1"}
+    assert lines["calls"]["service"] == "shown"
+    assert lines["took"]["stats"]["count"] == 1
+    assert lines["took"]["stats"]["max"] == 2.0
+    assert lines["depth"]["value"] == 7
 
 
 @pytest.mark.parametrize("dashes", [["--"], []])

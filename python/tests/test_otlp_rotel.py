@@ -11,16 +11,9 @@ from typing import Any
 
 import coati
 import pytest
-from conftest import wait_until
+from conftest import free_port, wait_until
 
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Rotel:

@@ -60,7 +60,7 @@ impl Body {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.limits = pipeline.live().limits();
-            self.max_string = pipeline.max_string();
+            self.max_string = pipeline.max_span_string();
             self.budget = parts_budget(pipeline.max_record());
         }
     }
@@ -225,7 +225,7 @@ impl Body {
         }
         let name = cut(name.as_bytes(), self.max_string);
         let time = wall_time.map_or_else(crate::clock::now, |wall| wall | crate::record::WALL_TIME);
-        let limit = self.limits.max_attributes;
+        let limit = self.limits.max_event_attributes;
         let budget = self.budget_beside([self.text.len() - self.attributes_at(), self.links.len()]);
         let added = self.events.append(budget, self.max_string, |encoder| {
             let mut fixed = EventFixed {
@@ -253,7 +253,7 @@ impl Body {
             self.counts.dropped_links += 1;
             return;
         }
-        let limit = self.limits.max_attributes;
+        let limit = self.limits.max_link_attributes;
         let budget =
             self.budget_beside([self.text.len() - self.attributes_at(), self.events.len()]);
         let added = self.links.append(budget, self.max_string, |encoder| {

@@ -23,8 +23,11 @@ impl Settings {
         let bound = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Limits {
             max_string: bound(self.logs.max_string),
+            max_span_string: bound(self.spans.max_string.unwrap_or(self.logs.max_string)),
             max_fields: bound(self.logs.max_fields),
             max_attributes: bound(self.spans.max_attributes),
+            max_event_attributes: bound(self.spans.max_event_attributes),
+            max_link_attributes: bound(self.spans.max_link_attributes),
             max_events: bound(self.spans.max_events),
             max_links: bound(self.spans.max_links),
         }

@@ -49,6 +49,7 @@ impl<'a> Environment<'a> {
         self.read_resource(layers);
         self.read_prometheus(layers);
         self.read_otlp(layers);
+        self.read_exporters(layers);
     }
 
     fn read_disabled(&self, layers: &mut Layers) {

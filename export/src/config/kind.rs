@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::error::nearest;
 use super::schema::{self, Row};
 use super::{ConfigError, Source};
+use crate::redact::keys::MASK;
 
 /// One bit each in the mask of the sinks that want a record.
 pub(super) const MAX_SINKS: usize = u64::BITS as usize;
@@ -73,6 +74,23 @@ impl Kind {
             Self::Sinks => {
                 format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
             }
+        }
+    }
+
+    /// `value` as people may see it: what may hold a secret is masked.
+    pub fn masked(self, value: &Value) -> Value {
+        match (self, value) {
+            (Self::Headers, Value::Object(headers)) => {
+                headers.keys().map(|name| (name.clone(), Value::from(MASK))).collect()
+            }
+            (Self::Headers, Value::Null) => Value::Null,
+            (Self::Headers, _) => MASK.into(),
+            // A query may hold a key.
+            (Self::Url, Value::String(url)) => match url.split_once('?') {
+                Some((url, _)) => format!("{url}?{MASK}").into(),
+                None => value.clone(),
+            },
+            _ => value.clone(),
         }
     }
 
@@ -148,6 +166,7 @@ impl Kind {
                     let value = match self {
                         Self::Levels => Self::Level.check(&key, value, source)?,
                         Self::Headers if is_header(name, value) => value.clone(),
+                        // A value in a table of headers is as secret as the table.
                         Self::Headers => return Err(self.refuse(&key, value, source)),
                         _ if value.is_string() || value.is_number() || value.is_boolean() => {
                             value.clone()
@@ -200,7 +219,7 @@ impl Kind {
             _ => &[],
         };
         let near = value.as_str().and_then(|text| nearest(text, words.iter().copied()));
-        ConfigError::bad_value(key, value, self.accepts(), source).or_rather(near)
+        ConfigError::bad_value(key, &self.masked(value), self.accepts(), source).or_rather(near)
     }
 }
 

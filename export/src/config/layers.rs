@@ -13,6 +13,8 @@ use super::{Config, ConfigError, Source, otlp};
 /// The normal form of every key and where it came from.
 pub(super) struct Layers {
     leaves: BTreeMap<&'static str, (Value, Source)>,
+    /// The variables behind keys of sinks, by full path.
+    filled: BTreeMap<String, Source>,
     warnings: Vec<String>,
     pub(super) otlp: otlp::Environment,
 }
@@ -21,7 +23,12 @@ impl Layers {
     /// The defaults.
     pub fn new() -> Self {
         let leaves = ROWS.iter().map(|row| (row.path, (row.default(), Source::Default)));
-        Self { leaves: leaves.collect(), warnings: Vec::new(), otlp: Default::default() }
+        Self {
+            leaves: leaves.collect(),
+            filled: BTreeMap::new(),
+            warnings: Vec::new(),
+            otlp: Default::default(),
+        }
     }
 
     /// The values of a configuration already in force.
@@ -29,6 +36,7 @@ impl Layers {
         let values = config.entries().map(|(path, value, source)| (path, (value, source.clone())));
         Self {
             leaves: values.collect(),
+            filled: config.filled.clone(),
             warnings: config.warnings.clone(),
             otlp: config.otlp.clone(),
         }
@@ -79,6 +87,9 @@ impl Layers {
             let shown = show(&value);
             self.set(row, value, &source);
             let changed = self.leaves.get(row.path).is_some_and(|leaf| leaf.0 != before);
+            if row.path == "sinks" {
+                self.filled.clear();
+            }
             if changed && !row.live {
                 return Err(ConfigError::NeedsRestart { key: row.path.into(), value: shown });
             }
@@ -91,11 +102,16 @@ impl Layers {
         self.name_service();
         self.check_together()?;
         if let Some((Value::Array(sinks), _)) = self.leaves.get_mut("sinks") {
-            sinks.iter_mut().for_each(|sink| self.otlp.complete(sink));
+            for (index, sink) in sinks.iter_mut().enumerate() {
+                self.otlp.complete(sink, &mut |path, variable| {
+                    let source = Source::Environment(variable.to_owned());
+                    self.filled.insert(format!("sinks[{index}].{path}"), source);
+                });
+            }
         }
         let mut tree = Map::new();
         let mut sources = BTreeMap::new();
-        for (path, (value, source)) in self.leaves {
+        for (path, (value, source)) in std::mem::take(&mut self.leaves) {
             sources.insert(path, source);
             match path.split_once('.') {
                 None => tree.insert(path.into(), value),
@@ -110,7 +126,8 @@ impl Layers {
             let accepted = "what the table of defaults says";
             ConfigError::bad_value("config", &error.to_string().into(), accepted, &Source::Default)
         })?;
-        Ok(Config { settings, sources, warnings: self.warnings, otlp: self.otlp })
+        let Self { filled, warnings, otlp, .. } = self;
+        Ok(Config { settings, sources, filled, warnings, otlp })
     }
 
     /// `service`, else `service.name` of the resource, else the name of the program.

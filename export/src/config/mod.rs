@@ -7,6 +7,7 @@
 mod core;
 mod env;
 mod error;
+mod exporters;
 mod file;
 mod kind;
 mod layers;
@@ -60,6 +61,8 @@ pub struct Sources<'a> {
 pub struct Config {
     settings: Settings,
     sources: BTreeMap<&'static str, Source>,
+    /// The variables behind keys of sinks, by full path such as `sinks[0].traces.endpoint`.
+    filled: BTreeMap<String, Source>,
     warnings: Vec<String>,
     /// What the environment says of OTLP, for sinks that come later.
     otlp: otlp::Environment,
@@ -113,6 +116,27 @@ impl Config {
             let source = self.sources.get(row.path).unwrap_or(&Source::Default);
             (row.path, value.unwrap_or_default(), source)
         })
+    }
+
+    /// The same for people: each key of each sink is an entry of its own, such as
+    /// `sinks[0].traces.endpoint`, and secrets are masked.
+    pub fn shown(&self) -> Vec<(String, Value, Source)> {
+        let mut shown = Vec::new();
+        for (path, value, source) in self.entries() {
+            match value.as_array().filter(|list| path == "sinks" && !list.is_empty()) {
+                Some(sinks) => {
+                    for (index, sink) in sinks.iter().enumerate() {
+                        let at = format!("sinks[{index}]");
+                        schema::leaves(&at, sink, source, &mut |path, value, source| {
+                            let source = self.filled.get(&path).cloned().unwrap_or(source);
+                            shown.push((path, value, source));
+                        });
+                    }
+                }
+                None => shown.push((path.to_owned(), value, source.clone())),
+            }
+        }
+        shown
     }
 
     /// All settings as a dict that [`Config::load`] reads back to an equal configuration.

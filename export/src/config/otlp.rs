@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use coati_core::record::Level;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Source;
 use super::env;
 use super::kind::Kind;
 use super::layers::Layers;
-use super::schema::{self, COUNT, GIB, LIVE, MIB, Row, SINK_LEVEL, SINK_TYPE};
+use super::schema::{ALL_SIGNALS, COUNT, GIB, LIVE, MIB, Row, SINK_LEVEL, SINK_TYPE};
 use super::settings::Signal;
 
 /// A sink of type `otlp`.
@@ -327,7 +327,7 @@ pub(super) const SINK: &[Row] = &[
     SINK_LEVEL,
     Row {
         path: "signals",
-        kind: Kind::SomeOf(&["logs", "spans", "metrics"]),
+        kind: ALL_SIGNALS,
         default: "[\"logs\", \"spans\", \"metrics\"]",
         meaning: "The signals it takes",
         ..LIVE
@@ -426,14 +426,16 @@ pub(super) const SINK: &[Row] = &[
     },
 ];
 
-/// What the environment says of OTLP, by key or `signal.key`, in normal form.
+/// What the environment says of OTLP, by key or `signal.key`, in normal form, and which variable
+/// says it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment(BTreeMap<String, Value>);
+pub(super) struct Environment(BTreeMap<String, (Value, String)>);
 
 impl Environment {
-    /// Gives a sink in normal form the values it leaves open. What a program says of a key for all
-    /// signals stands above what the environment says of it for one.
-    pub fn complete(&self, sink: &mut Value) {
+    /// Gives a sink in normal form the values it leaves open, and tells `took` which of its keys
+    /// came from which variable. What a program says of a key for all signals stands above what
+    /// the environment says of it for one.
+    pub fn complete(&self, sink: &mut Value, took: &mut dyn FnMut(&str, &str)) {
         let Some(table) = sink.as_object_mut().filter(|table| table["type"] == "otlp") else {
             return;
         };
@@ -442,21 +444,28 @@ impl Environment {
         for (signal, rows) in SIGNALS {
             let Some(own) = table.get_mut(signal).and_then(Value::as_object_mut) else { continue };
             for row in rows.iter().filter(|row| !said.contains(&row.path)) {
-                self.fill(row, &format!("{signal}.{}", row.path), own);
+                self.fill(row, &format!("{signal}.{}", row.path), own, took);
             }
             defaults(rows, own);
         }
         for row in SINK {
-            self.fill(row, row.path, table);
+            self.fill(row, row.path, table, took);
         }
         defaults(SINK, table);
     }
 
-    fn fill(&self, row: &Row, path: &str, table: &mut Map<String, Value>) {
-        if let Some(value) = self.0.get(path)
+    fn fill(
+        &self,
+        row: &Row,
+        path: &str,
+        table: &mut Map<String, Value>,
+        took: &mut dyn FnMut(&str, &str),
+    ) {
+        if let Some((value, variable)) = self.0.get(path)
             && table.get(row.path).is_none_or(Value::is_null)
         {
             table.insert(row.path.to_owned(), value.clone());
+            took(path, variable);
         }
     }
 }
@@ -471,10 +480,8 @@ fn defaults(rows: &[Row], table: &mut Map<String, Value>) {
 }
 
 impl env::Environment<'_> {
-    /// Reads the variables of OTLP. Where one names an endpoint or an exporter is asked for, a sink
-    /// is added to those of the preset.
+    /// Reads the variables that feed sinks of type `otlp`.
     pub(super) fn read_otlp(&self, layers: &mut Layers) {
-        let mut asked = None;
         for (signal, rows) in SIGNALS {
             for row in rows {
                 let specific = |name: &&str| {
@@ -490,29 +497,6 @@ impl env::Environment<'_> {
                 self.read_one(row, row.path, name, layers);
             }
         }
-        let base = self.get(ENDPOINT.otel[0]).map(|_| ENDPOINT.otel[0].to_owned());
-        let mut signals = Vec::new();
-        for (signal, taken) in [("traces", "spans"), ("logs", "logs"), ("metrics", "metrics")] {
-            let upper = signal.to_ascii_uppercase();
-            let exporter = format!("OTEL_{upper}_EXPORTER");
-            let endpoint = format!("OTEL_EXPORTER_OTLP_{upper}_ENDPOINT");
-            let by = match self.get(&exporter) {
-                Some(list) => list.split(',').any(|name| name.trim() == "otlp").then_some(exporter),
-                None => self.get(&endpoint).map(|_| endpoint).or_else(|| base.clone()),
-            };
-            if let Some(by) = by {
-                signals.push(taken);
-                asked.get_or_insert(by);
-            }
-        }
-        let Some(by) = asked else { return };
-        let source = Source::Environment(by.clone());
-        let sink = json!({ "type": "otlp", "signals": signals });
-        if let Ok(sink) = schema::check_sink("sinks", &sink, &source) {
-            let mut sinks = layers.get("sinks").as_array().cloned().unwrap_or_default();
-            sinks.push(sink);
-            layers.put("sinks", sinks.into(), &by);
-        }
     }
 
     fn read_one(&self, row: &Row, path: &str, name: &str, layers: &mut Layers) {
@@ -524,7 +508,7 @@ impl env::Environment<'_> {
         };
         match row.kind.check(path, &value, &source) {
             Ok(value) => {
-                layers.otlp.0.insert(path.to_owned(), value);
+                layers.otlp.0.insert(path.to_owned(), (value, name.to_owned()));
             }
             Err(error) => layers.warn(format!("{error}; {name} is ignored")),
         }

@@ -48,7 +48,9 @@ const KIB: u64 = 1 << 10;
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const GIB: u64 = 1 << 30;
 pub(super) const COUNT: Kind = Kind::Int { min: 0, max: MIB };
+const STRING: Kind = Kind::Int { min: 0, max: 16 * MIB };
 const SIGNALS: Kind = Kind::SomeOf(&["logs", "spans"]);
+pub(super) const ALL_SIGNALS: Kind = Kind::SomeOf(&["logs", "spans", "metrics"]);
 
 /// Every key outside `sinks`, and `sinks` itself.
 pub(super) const ROWS: &[Row] = &[
@@ -114,14 +116,10 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         path: "logs.max_string",
-        kind: Kind::Int { min: 0, max: 16 * MIB },
+        kind: STRING,
         default: "16384",
-        otel: &[
-            "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-            "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        ],
-        meaning: "Longest string in bytes, in logs and spans",
+        otel: &["OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+        meaning: "Longest string in bytes, in logs and in spans without a limit of their own",
         ..LIVE
     },
     Row {
@@ -149,11 +147,34 @@ pub(super) const ROWS: &[Row] = &[
         ..LIVE
     },
     Row {
+        path: "spans.max_string",
+        kind: STRING,
+        otel: &["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+        meaning: "Longest string in bytes; absent: as in logs",
+        ..LIVE
+    },
+    Row {
         path: "spans.max_attributes",
         kind: COUNT,
         default: "128",
         otel: &["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
         meaning: "Most attributes of a span",
+        ..LIVE
+    },
+    Row {
+        path: "spans.max_event_attributes",
+        kind: COUNT,
+        default: "128",
+        otel: &["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"],
+        meaning: "Most attributes of an event of a span",
+        ..LIVE
+    },
+    Row {
+        path: "spans.max_link_attributes",
+        kind: COUNT,
+        default: "128",
+        otel: &["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"],
+        meaning: "Most attributes of a link",
         ..LIVE
     },
     Row {
@@ -212,6 +233,14 @@ pub(super) const ROWS: &[Row] = &[
         kind: Kind::Address,
         meaning: "Address of the Prometheus endpoint; absent: none (also \
                   `OTEL_METRICS_EXPORTER=prometheus`)",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.console_interval_ms",
+        kind: Kind::Int { min: 1, max: 86_400_000 },
+        default: "60000",
+        otel: &["OTEL_METRIC_EXPORT_INTERVAL"],
+        meaning: "Time between two prints of metrics to consoles that take them",
         ..RESTART
     },
     Row {
@@ -377,7 +406,7 @@ const CONSOLE: &[Row] = &[
         ..LIVE
     },
     SINK_LEVEL,
-    SINK_SIGNALS,
+    Row { kind: ALL_SIGNALS, ..SINK_SIGNALS },
 ];
 
 const MEMORY: &[Row] = &[
@@ -445,6 +474,45 @@ fn normal(
         normal.insert(row.path.to_owned(), value);
     })?;
     Ok(normal)
+}
+
+/// Hands each key of a sink in normal form to `take`, secrets masked. A value that is the default's
+/// counts as coming from there.
+pub(super) fn leaves(
+    at: &str,
+    sink: &Value,
+    source: &Source,
+    take: &mut dyn FnMut(String, Value, Source),
+) {
+    let kind = sink["type"].as_str().unwrap_or_default();
+    table_leaves(sink_rows(kind), at, sink, source, take);
+}
+
+fn table_leaves(
+    rows: &'static [Row],
+    at: &str,
+    table: &Value,
+    source: &Source,
+    take: &mut dyn FnMut(String, Value, Source),
+) {
+    for row in rows {
+        let (path, value) = (format!("{at}.{}", row.path), &table[row.path]);
+        match row.kind {
+            // What a signal has of its own is shown where it has any.
+            Kind::Table(inner) => {
+                table_leaves(inner, &path, value, source, &mut |path, value, source| {
+                    if !value.is_null() {
+                        take(path, value, source);
+                    }
+                })
+            }
+            kind => {
+                let is_default = *value == row.default();
+                let source = if is_default { Source::Default } else { source.clone() };
+                take(path, kind.masked(value), source);
+            }
+        }
+    }
 }
 
 /// Hands each key of `table` that has a row to `take`, in its normal form. `at` is the path of

@@ -79,7 +79,7 @@ pub struct Logs {
     pub disabled: Vec<String>,
     /// Whether records carry file and line of the call.
     pub call_sites: bool,
-    /// Longest string in bytes, in logs and spans.
+    /// Longest string in bytes.
     pub max_string: usize,
     /// Most fields of a record.
     pub max_fields: usize,
@@ -93,8 +93,14 @@ pub struct Spans {
     pub sampler: String,
     /// The ratio of the ratio samplers.
     pub sampler_arg: f64,
+    /// Longest string in bytes; absent: as in logs.
+    pub max_string: Option<usize>,
     /// Most attributes of a span.
     pub max_attributes: usize,
+    /// Most attributes of an event of a span.
+    pub max_event_attributes: usize,
+    /// Most attributes of a link.
+    pub max_link_attributes: usize,
     /// Most events of a span.
     pub max_events: usize,
     /// Most links of a span.
@@ -117,6 +123,8 @@ pub struct Metrics {
     pub max_string: usize,
     /// Address of the Prometheus endpoint.
     pub prometheus: Option<String>,
+    /// Time between two prints of metrics to consoles that take them.
+    pub console_interval_ms: u64,
     /// Memory for the cells that belong to one thread each.
     pub shard_bytes: usize,
 }
@@ -214,7 +222,7 @@ pub enum Signal {
     Logs,
     /// Ended spans.
     Spans,
-    /// Metrics, which only sinks of type `otlp` take.
+    /// Metrics, which sinks of type `otlp` and `console` take.
     Metrics,
 }
 

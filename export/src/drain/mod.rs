@@ -7,6 +7,5 @@ mod run;
 
 pub use batch::Route;
 pub use control::Control;
-#[cfg(feature = "otlp")]
 pub(crate) use run::block_signals;
 pub use run::{Drain, Settings};

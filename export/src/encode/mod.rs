@@ -3,6 +3,7 @@
 pub(crate) mod escape;
 pub mod json;
 pub(crate) mod line;
+pub mod metric;
 pub(crate) mod number;
 pub mod pretty;
 mod texts;

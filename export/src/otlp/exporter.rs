@@ -123,7 +123,8 @@ fn name(config: &config::OtlpSink) -> String {
     format!("otlp {}", names.join(" "))
 }
 
-fn takes(config: &config::OtlpSink, signal: Signal) -> bool {
+/// Whether the sink takes `signal`.
+pub fn takes(config: &config::OtlpSink, signal: Signal) -> bool {
     config.signals.contains(&match signal {
         Signal::Traces => config::Signal::Spans,
         Signal::Logs => config::Signal::Logs,

@@ -6,6 +6,7 @@
 
 pub mod compose;
 pub mod encoder;
+mod endpoint;
 mod json;
 mod mark;
 pub mod point;
@@ -19,6 +20,8 @@ pub mod wire;
 mod backoff;
 #[cfg(feature = "otlp")]
 mod books;
+#[cfg(feature = "otlp")]
+mod check;
 #[cfg(feature = "otlp")]
 mod client;
 #[cfg(feature = "otlp")]
@@ -36,6 +39,10 @@ mod sink;
 #[cfg(feature = "otlp")]
 mod spool;
 
+pub use endpoint::Endpoint;
+
+#[cfg(feature = "otlp")]
+pub use check::check;
 #[cfg(feature = "otlp")]
 pub use exporter::Context;
 #[cfg(feature = "otlp")]
@@ -43,4 +50,4 @@ pub use exporters::Exporters;
 #[cfg(not(feature = "otlp"))]
 mod without;
 #[cfg(not(feature = "otlp"))]
-pub use without::{Context, Exporters};
+pub use without::{Context, Exporters, check};

@@ -7,6 +7,7 @@ use std::time::Instant;
 use coati_core::pipeline::Pipeline;
 use serde_json::Value;
 
+use super::Endpoint;
 use crate::config;
 use crate::health::Health;
 use crate::redact::LabelRules;
@@ -23,6 +24,14 @@ pub struct Context {
     pub labels: Arc<LabelRules>,
     /// Name and value of every resource attribute.
     pub resource: Arc<[(String, Value)]>,
+}
+
+/// Nothing to ask.
+///
+/// # Errors
+/// Always.
+pub fn check(_: &config::OtlpSink) -> io::Result<Vec<Endpoint>> {
+    Err(io::Error::other("this build is without the feature `otlp`"))
 }
 
 /// No exporters.

@@ -44,6 +44,19 @@ impl Console {
             torn: false,
         }
     }
+
+    /// Whether it shows lines for people.
+    pub fn is_pretty(&self) -> bool {
+        self.pretty.is_some()
+    }
+
+    /// Writes lines that are no records.
+    ///
+    /// # Errors
+    /// Whatever the stream says.
+    pub fn write(&self, lines: &[u8]) -> io::Result<()> {
+        write_all(self.stream, lines, &mut 0)
+    }
 }
 
 impl Sink for Console {

@@ -137,9 +137,10 @@ fn what_was_left_out_of_a_span_is_counted() {
     let hub = run.hub.clone();
     let limits = coati_core::live::Limits {
         max_attributes: 1,
+        max_event_attributes: 1,
         max_events: 1,
         max_links: 1,
-        max_string: 16,
+        max_span_string: 16,
         ..hub.live().limits()
     };
     hub.live().set_limits(limits);

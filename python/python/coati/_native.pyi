@@ -98,7 +98,14 @@ def memory_records() -> list[dict[str, Any]]:
     """Take what sinks of type ``memory`` have kept, oldest first: for tests."""
 
 def configuration() -> list[tuple[str, Any, str]]:
-    """Every key of the configuration in force, its value and where that came from."""
+    """Every key of the configuration in force, its value and where that came from; secrets are
+    masked."""
+
+def warnings() -> list[str]:
+    """What of the environment was ignored, and why."""
+
+def check_endpoints() -> list[tuple[str, str, str | None, float]]:
+    """Ask every receiver of OTLP whether it answers: signal, URL, what is wrong or None, seconds."""
 
 @final
 class Logger:

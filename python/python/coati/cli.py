@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import runpy
 import sys
 from typing import NoReturn
@@ -30,7 +28,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("program", help="path of a Python file or directory")
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the program is given")
-    commands.add_parser("doctor", help="show versions, configuration in force, health and ledger")
+    commands.add_parser(
+        "doctor",
+        help="show versions, configuration in force, whether endpoints answer, health and ledger",
+        description="Starts coati as a program would and shows what it would do: each value of "
+        "the configuration with its source, and whether sinks and endpoints work. Exit status: "
+        "0 all well, 1 something does not work, 2 bad configuration.",
+    )
     return parser
 
 
@@ -50,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.command == "run":
         return _run(options.program, options.arguments)
-    return _doctor()
+    from coati import doctor  # noqa: PLC0415
+
+    return doctor.main()
 
 
 def _start() -> bool:
@@ -95,52 +101,3 @@ def _summarize() -> None:
         if dropped:
             parts[-1] += f", {dropped} dropped"
     print(f"coati: {'; '.join(parts)}", file=sys.stderr)
-
-
-def _obstacle(path: str) -> str | None:
-    """What would keep a file from being written; nothing is created to find out."""
-    if path.startswith(("console ", "memory")):
-        return None
-    path = os.path.abspath(path)
-    if os.path.isdir(path):
-        return "failing: a directory is there"
-    if os.path.exists(path):
-        return None if os.access(path, os.W_OK) else "failing: the file cannot be written to"
-    above = os.path.dirname(path)
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    if not os.path.isdir(above):
-        return f"failing: {above} is not a directory"
-    if not os.access(above, os.W_OK | os.X_OK):
-        return f"failing: {above} cannot be written to"
-    return None
-
-
-def _doctor() -> int:
-    import coati  # noqa: PLC0415
-    from coati import _native  # noqa: PLC0415
-
-    if not _start():
-        return 2
-    health = coati.health()
-    print(f"coati {coati.__version__}, {platform.python_implementation()} ", end="")
-    print(f"{platform.python_version()}, {platform.platform()}")
-    print(f"clock: {health['clock']}")
-    print("\nconfiguration")
-    for key, value, source in _native.configuration():
-        print(f"  {key} = {json.dumps(value)}  ({source})")
-    print("\nsinks")
-    for sink in health["sinks"]:
-        state = "ok" if sink["ok"] else "failing"
-        obstacle = _obstacle(sink["name"].removeprefix("file ")) if state == "ok" else None
-        print(f"  {sink['name']}: {obstacle or state}")
-    address = coati.init().prometheus_address
-    print(f"  metrics: {f'http://{address}/metrics' if address else 'no endpoint'}")
-    print(f"\nhealth: {'ok' if health['ok'] else 'not ok'}")
-    for problem in health["problems"]:
-        print(f"  {problem['component']}: {problem['reason']} (since {problem['since']}, ", end="")
-        print(f"{problem['lost']} records lost)")
-    print("\nledger")
-    for signal, books in coati.ledger().items():
-        print(f"  {signal}: {json.dumps(books)}")
-    return 0
