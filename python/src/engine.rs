@@ -288,11 +288,12 @@ pub fn warnings() -> Vec<String> {
     started().map_or_else(Vec::new, |started| started.core.config().warnings().to_vec())
 }
 
-/// Asks every receiver of OTLP whether it answers: signal, URL, what is wrong or None, seconds.
+/// Signal, URL, what is wrong, seconds.
+type Endpoint = (&'static str, String, Option<String>, f64);
+
+/// Asks every receiver of OTLP whether it answers.
 #[pyfunction]
-pub fn check_endpoints(
-    py: Python<'_>,
-) -> PyResult<Vec<(&'static str, String, Option<String>, f64)>> {
+pub fn check_endpoints(py: Python<'_>) -> PyResult<Vec<Endpoint>> {
     let Some(started) = started() else { return Ok(Vec::new()) };
     let endpoints = py.detach(|| started.core.check_endpoints())?;
     let told = endpoints.into_iter().map(|endpoint| {

@@ -35,9 +35,14 @@ pub fn register(py: Python<'_>) -> PyResult<()> {
     _before_fork(py)
 }
 
-/// Before the interpreter is torn down: what is recorded is delivered, and no callback runs after.
+/// Before the interpreter is torn down: observable instruments are asked for the last time, what is
+/// recorded is delivered, and no callback runs after.
 #[pyfunction]
-pub fn _at_exit() {
+pub fn _at_exit(py: Python<'_>) {
+    if started().is_some() && !hub().is_inherited() {
+        // What fails is in health.
+        let _ = observe::run(py);
+    }
     observe::close();
     if !hub().is_inherited() {
         engine::flush(TIMEOUT.as_secs_f64());

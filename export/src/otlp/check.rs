@@ -43,9 +43,10 @@ async fn ask(sink: &config::OtlpSink, signal: Signal) -> Option<Endpoint> {
         _ => format!("{}{}", receiver.name(), receiver.path.split('?').next().unwrap_or_default()),
     };
     let encoding = receiver.encoding();
+    // A resource with nothing in it: a body of no bytes at all is no request to some receivers.
     let nothing = match encoding {
         Encoding::Json => Bytes::from_static(b"{}"),
-        Encoding::Protobuf => Bytes::new(),
+        Encoding::Protobuf => Bytes::from_static(&[0x0a, 0]),
     };
     let begun = Instant::now();
     let outcome = Client::new(signal, receiver).send(nothing, encoding, false).await;

@@ -105,7 +105,7 @@ def warnings() -> list[str]:
     """What of the environment was ignored, and why."""
 
 def check_endpoints() -> list[tuple[str, str, str | None, float]]:
-    """Ask every receiver of OTLP whether it answers: signal, URL, what is wrong or None, seconds."""
+    """Ask every receiver of OTLP: signal, URL, what is wrong or None, seconds it took."""
 
 @final
 class Logger:
