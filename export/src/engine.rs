@@ -1,8 +1,7 @@
 //! The engine: a pipeline, its drain, its sinks and its endpoint, from start to shutdown.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use coati_core::fork;
 use coati_core::hub::Hub;
 use coati_core::ledger::{Account, Ledger, Signal};
-use coati_core::metrics::{MetricSnapshot, Refused, Store, StoreConfig};
+use coati_core::metrics::{MetricSnapshot, Store, StoreConfig};
 use coati_core::pipeline::{Pipeline, PipelineConfig, Wait};
 use coati_core::ring::Region;
 use coati_core::thread::registry::MakeRegion;
@@ -20,13 +19,14 @@ use crate::config::{self, Config, ConfigError, Durability};
 use crate::drain::{self, Control, Drain, Route};
 use crate::durable::RingFiles;
 use crate::encode::metric;
+use crate::endpoint::Endpoint;
 use crate::health::Health;
-use crate::otlp::{self, Context, Endpoint, Exporters};
+use crate::otlp::{self, Context, Exporters};
+use crate::page::{self, Pages, note_refused, read_metrics};
 use crate::printer::{self, Printer};
-use crate::prometheus;
+use crate::prometheus::{Format, Target};
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
-use crate::server::{Limits, Response, Server};
 use crate::sink::{Builder, Filter, MemoryRecords};
 
 /// What a language binding decides.
@@ -62,13 +62,12 @@ struct Running {
     control: Arc<Control>,
     health: Arc<Health>,
     memory: MemoryRecords,
-    page: Arc<Page>,
+    pages: Arc<Pages>,
     exporters: Exporters,
     context: Context,
     rings: Option<Arc<RingFiles>>,
-    server: Mutex<Option<Server>>,
+    endpoint: Option<Endpoint>,
     printer: Mutex<Option<Printer>>,
-    address: Option<SocketAddr>,
     child: Option<u32>,
 }
 
@@ -105,10 +104,8 @@ impl Engine {
     fn leak_inherited(&self) {
         let inherited = self.running.swap(None);
         #[cfg(unix)]
-        if let Some(mut server) = inherited.as_ref().and_then(|i| i.server.try_lock().ok())
-            && let Some(server) = server.take()
-        {
-            server.abandon_in_child();
+        if let Some(endpoint) = inherited.as_ref().and_then(|running| running.endpoint.as_ref()) {
+            endpoint.abandon_in_child();
         }
         std::mem::forget(inherited);
     }
@@ -150,24 +147,25 @@ impl Engine {
         let redactor = Redactor::new(rules);
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
+        let target = context.resource.iter().map(|(name, value)| (&**name, value));
+        let pages = Arc::new(Pages::new(Target::new(target), labels.clone()));
         // A child would only compete with its parent for the address.
-        let page = Arc::<Page>::default();
-        let server = config.metrics.prometheus.as_deref().filter(|_| child.is_none());
-        let server = server.and_then(|address| serve(address, &pipeline, &labels, &page, &health));
-        let address = server.as_ref().map(Server::local_addr);
-        let server = Mutex::new(server);
+        let endpoint = config.metrics.prometheus.as_ref().filter(|_| child.is_none());
+        let endpoint = endpoint.map(|settings| {
+            let handler = page::handler(pages.clone(), pipeline.metrics(), &health);
+            Endpoint::start(settings, handler, &health)
+        });
         let running = Arc::new(Running {
             pipeline,
             control,
             health,
             memory,
-            page,
+            pages,
             exporters,
             context,
             rings,
-            server,
+            endpoint,
             printer: Mutex::default(),
-            address,
             child,
         });
         running.print_metrics(&config);
@@ -282,7 +280,6 @@ impl Engine {
         if self.hub.key() == running.pipeline.key() {
             self.hub.uninstall();
         }
-        let server = running.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let at_last = deadline(timeout);
         let printer = running.printer.lock().unwrap_or_else(PoisonError::into_inner).take();
         running.control.stop(&running.pipeline, timeout);
@@ -293,8 +290,8 @@ impl Engine {
             printer.stop(at_last);
         }
         running.pipeline.stop();
-        if let Some(server) = server {
-            server.shutdown();
+        if let Some(endpoint) = &running.endpoint {
+            endpoint.stop();
         }
         let ledger = self.ledger();
         if let Some(rings) = &running.rings {
@@ -347,7 +344,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the system has no runtime to give.
-    pub fn check_endpoints(&self) -> std::io::Result<Vec<Endpoint>> {
+    pub fn check_endpoints(&self) -> std::io::Result<Vec<otlp::Endpoint>> {
         let mut endpoints = Vec::new();
         for sink in &self.config().sinks {
             if let config::Sink::Otlp(sink) = sink {
@@ -372,12 +369,14 @@ impl Engine {
     /// All metrics now in Prometheus' text format.
     pub fn prometheus_text(&self) -> String {
         let Some(running) = self.running() else { return String::new() };
-        running.page.text(running.pipeline.metrics(), &running.context.labels)
+        let page = running.pages.page(Format::Text, running.pipeline.metrics(), false);
+        // SAFETY: only whole texts and ASCII are appended.
+        unsafe { String::from_utf8_unchecked(page) }
     }
 
     /// Where metrics are served.
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
-        self.running()?.address
+        self.running()?.endpoint.as_ref()?.address()
     }
 
     /// Takes what memory sinks have kept, as JSON lines.
@@ -481,89 +480,6 @@ fn resource(config: &Config, language: &str) -> Arc<[(String, Value)]> {
 
 fn key_rules(config: &Config) -> Option<Arc<KeyRules>> {
     config.redaction.enabled.then(|| Arc::new(KeyRules::new(&config.redaction.keys)))
-}
-
-/// What metrics show outside: after the callbacks have run, and masked.
-fn read_metrics(
-    store: &Store,
-    labels: &LabelRules,
-    read: fn(&Store) -> Vec<MetricSnapshot>,
-) -> Vec<MetricSnapshot> {
-    store.collect();
-    let mut metrics = read(store);
-    labels.apply(&mut metrics);
-    metrics
-}
-
-/// Instruments beyond the limit are a problem as long as the engine runs.
-fn note_refused(store: &Store, health: &Health) {
-    if let Some(Refused { times, name }) = store.refused() {
-        let reason =
-            format!("no room for `{name}` (metrics.max_instruments), {times} times refused");
-        health.problem("instruments", &reason, 0);
-    }
-}
-
-/// Makes pages of Prometheus' text.
-#[derive(Default)]
-struct Page {
-    /// How long the last one was: the next one will be about as long, and text that has to move to
-    /// larger memory again and again costs as much as it costs to write.
-    len: AtomicUsize,
-}
-
-impl Page {
-    fn text(&self, store: &Store, labels: &LabelRules) -> String {
-        let len = self.len.load(Ordering::Relaxed);
-        let mut text = String::with_capacity(len + len / 16);
-        prometheus::encode(&read_metrics(store, labels, Store::snapshot_powers), &mut text);
-        self.len.store(text.len(), Ordering::Relaxed);
-        text
-    }
-}
-
-fn serve(
-    address: &str,
-    pipeline: &Arc<Pipeline>,
-    labels: &Arc<LabelRules>,
-    page: &Arc<Page>,
-    health: &Arc<Health>,
-) -> Option<Server> {
-    let (store, healthy) = (Arc::downgrade(pipeline.metrics()), Arc::downgrade(health));
-    let (labels, page) = (labels.clone(), page.clone());
-    let started = Server::start(address, Limits::default(), move |path| {
-        respond(path, &store, &labels, &page, &healthy)
-    });
-    match started {
-        Ok(server) => Some(server),
-        Err(error) => {
-            health.problem("prometheus endpoint", &format!("{address}: {error}"), 0);
-            None
-        }
-    }
-}
-
-fn respond(
-    path: &str,
-    store: &Weak<Store>,
-    labels: &LabelRules,
-    page: &Page,
-    health: &Weak<Health>,
-) -> Response {
-    match (path, store.upgrade(), health.upgrade()) {
-        ("/metrics", Some(store), _) => {
-            Response::ok(prometheus::CONTENT_TYPE, page.text(&store, labels))
-        }
-        ("/healthz", store, Some(health)) => {
-            if let Some(store) = store {
-                note_refused(&store, &health);
-            }
-            let report = health.report();
-            let status = if report["ok"] == true { 200 } else { 503 };
-            Response::new(status, "application/json", report.to_string())
-        }
-        _ => Response::not_found(),
-    }
 }
 
 /// A ledger as `coati.ledger()` shows it.

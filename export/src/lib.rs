@@ -7,15 +7,18 @@ pub mod config;
 pub mod drain;
 mod durable;
 pub mod encode;
+mod endpoint;
 mod engine;
 pub mod health;
 pub mod otlp;
+mod page;
 mod printer;
 pub mod prometheus;
 pub mod redact;
 pub mod server;
 pub mod settle;
 pub mod sink;
+pub mod wire;
 
 pub use config::{Config, ConfigError};
 pub use engine::{Engine, Options, ledger_json};

@@ -4,7 +4,15 @@
 //! within a deadline. Its state belongs to the [`Server`], so that a forked child can forget it.
 
 mod connection;
+mod credentials;
+mod request;
 mod response;
+mod timed;
+#[cfg(feature = "otlp")]
+mod tls;
+#[cfg(not(feature = "otlp"))]
+#[path = "server/without_tls.rs"]
+mod tls;
 
 use std::collections::HashMap;
 use std::io;
@@ -13,14 +21,30 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use credentials::Credentials;
+pub use request::Request;
+pub(crate) use request::weight;
 pub use response::Response;
+pub use tls::Tls;
 
 /// Connections served at a time; one more is told to come again.
 const MOST_CONNECTIONS: usize = 8;
 /// How long to wait when the system has no descriptor or thread to give.
 const PAUSE: Duration = Duration::from_millis(50);
 
-type Handler = Box<dyn Fn(&str) -> Response + Send + Sync>;
+/// What makes answers.
+pub type Handler = Arc<dyn Fn(&Request) -> Response + Send + Sync>;
+
+/// What is served, and to whom.
+#[derive(Clone)]
+pub struct Service {
+    /// What makes answers.
+    pub handler: Handler,
+    /// What a client has to know; `None`: nothing.
+    pub credentials: Option<Credentials>,
+    /// TLS; `None`: plain HTTP.
+    pub tls: Option<Tls>,
+}
 
 /// How long a server waits for its clients.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +70,7 @@ pub struct Server {
 }
 
 struct Shared {
-    handler: Handler,
+    service: Service,
     limits: Limits,
     state: Mutex<State>,
     changed: Condvar,
@@ -61,24 +85,29 @@ struct State {
 }
 
 impl Server {
-    /// Listens on `address`, such as `127.0.0.1:9464`; port 0 takes a free one. `handler` is
-    /// given the path without its query.
+    /// Listens on `address`, such as `127.0.0.1:9464`; port 0 takes a free one. Plain HTTP for
+    /// everybody.
     ///
     /// # Errors
     /// If the address cannot be listened on or the system has no thread to give.
     pub fn start(
         address: &str,
         limits: Limits,
-        handler: impl Fn(&str) -> Response + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        let service = Service { handler: Arc::new(handler), credentials: None, tls: None };
+        Self::listen(address, limits, service)
+    }
+
+    /// The same with a service of any kind.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on or the system has no thread to give.
+    pub fn listen(address: &str, limits: Limits, service: Service) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(address)?);
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            handler: Box::new(handler),
-            limits,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let shared =
+            Arc::new(Shared { service, limits, state: Mutex::default(), changed: Condvar::new() });
         let (socket, ours) = (listener.clone(), shared.clone());
         let acceptor = thread::Builder::new()
             .name("coati-http".into())
@@ -200,12 +229,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn begin(stream: TcpStream, shared: &Arc<Shared>) {
     let Some(id) = shared.admit(&stream) else {
-        connection::turn_away(&stream);
+        connection::turn_away(&stream, &shared.service);
         return;
     };
     let ours = shared.clone();
     let serve = move || {
-        connection::serve(&stream, &ours.handler, ours.limits.request);
+        connection::serve(&stream, &ours.service, ours.limits.request);
         ours.dismiss(id);
     };
     if thread::Builder::new().name(format!("coati-http-{id}")).spawn(serve).is_err() {

@@ -5,8 +5,8 @@ use std::path::Path;
 use coati_core::record::Level;
 use coati_core::span::sampler::{Root, Sampler};
 use coati_export::config::{
-    Compression, Config, ConfigError, ConsoleFormat, Durability, OtlpSink, Overflow, Protocol,
-    Signal, Sink, Source, Sources, Stream, Temporality, defaults_table,
+    Compression, Config, ConfigError, ConsoleFormat, Durability, Endpoint, OtlpSink, Overflow,
+    Protocol, Signal, Sink, Source, Sources, Stream, Temporality, defaults_table,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,6 +25,10 @@ fn from_dict(dict: Value) -> Result<Config, ConfigError> {
 
 fn refusal(result: Result<Config, ConfigError>) -> String {
     result.expect_err("it must be refused").to_string()
+}
+
+fn endpoint(config: &Config) -> Option<String> {
+    config.metrics.prometheus.as_ref().map(Endpoint::address)
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn opentelemetry_variables_feed_the_keys() {
     assert_eq!((config.logs.max_fields, config.spans.max_attributes), (20, 10));
     assert_eq!((config.spans.max_events, config.spans.max_links), (7, 128));
     assert_eq!((config.logs.max_string, config.limits().max_span_string), (100, 100));
-    assert_eq!(config.metrics.prometheus.as_deref(), Some("[::1]:9464"));
+    assert_eq!(endpoint(&config), Some("[::1]:9464".into()));
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
 
     let config = from_env(&[
@@ -172,7 +176,7 @@ fn bad_opentelemetry_values_and_unknown_variables_only_warn() {
     assert!(config.enabled && config.resource.is_empty());
     assert_eq!((config.spans.max_events, config.spans.max_links), (128, 128));
     assert_eq!(config.sampler(), Sampler::default());
-    assert_eq!(config.metrics.prometheus.as_deref(), Some("localhost:9464"));
+    assert_eq!(endpoint(&config), Some("localhost:9464".into()));
     assert_eq!(config.warnings().len(), 8, "{:#?}", config.warnings());
     let last = config.warnings().last().unwrap();
     assert!(last.contains("COATI_LOGS_LEVL") && last.contains("did you mean COATI_LOGS_LEVEL?"));
@@ -583,4 +587,59 @@ fn bad_values_of_an_otlp_sink_are_refused_by_name() {
     assert!(bad.contains("did you mean http/protobuf?"), "{bad}");
     let bad = said(json!({"type": "file", "signals": ["metrics"]}));
     assert!(bad.contains("logs, spans"), "{bad}");
+}
+
+#[test]
+fn the_endpoint_is_an_address_or_a_table() {
+    let with = |table: Value| from_dict(json!({"metrics": {"prometheus": table}}));
+    let config = with(json!({"port": 0})).unwrap();
+    assert_eq!(endpoint(&config).unwrap(), "localhost:0");
+    assert_eq!(config.metrics.prometheus.as_ref().unwrap().tls(), None);
+    let config = with(json!({"host": "::1", "certificate": "c.pem", "key": "k.pem"})).unwrap();
+    assert_eq!(endpoint(&config).unwrap(), "[::1]:9464");
+    let tls = (Path::new("c.pem"), Path::new("k.pem"));
+    assert_eq!(config.metrics.prometheus.as_ref().unwrap().tls(), Some(tls));
+    assert_eq!(from_dict(config.to_json()).unwrap(), config);
+    let variable = "COATI_METRICS_PROMETHEUS";
+    let config = from_env(&[(variable, r#"{"port": 1, "bearer_token": "x"}"#)]).unwrap();
+    assert_eq!(endpoint(&config).unwrap(), "localhost:1");
+    assert_eq!(endpoint(&from_env(&[(variable, "[::]:2")]).unwrap()).unwrap(), "[::]:2");
+}
+
+#[test]
+fn secrets_are_in_no_error_and_no_list() {
+    const SECRET: &str = "hunter2";
+    let with = |table: Value| from_dict(json!({"metrics": {"prometheus": table}}));
+    let refused = [
+        (json!({"bearer_tokn": SECRET}), "bearer_token?"),
+        (json!({"bearer_token": [SECRET]}), "metrics.prometheus.bearer_token"),
+        (json!({"bearer_token": "hunter2\n"}), "line breaks"),
+        (json!({"password": SECRET}), "together with metrics.prometheus.username"),
+        (json!({"username": "a"}), "together with metrics.prometheus.password"),
+        (json!({"key": "k"}), "together with metrics.prometheus.certificate"),
+        (json!({"username": "a:b", "password": SECRET}), "without a colon"),
+        (json!({"username": "a", "password": SECRET, "bearer_token": SECRET}), "without"),
+        (json!({"port": 65_536, "password": SECRET}), "from 0 to 65535"),
+    ];
+    for (table, wanted) in refused {
+        let said = refusal(with(table));
+        assert!(said.contains(wanted) && !said.contains(SECRET), "{said}");
+    }
+    let broken = format!("{{\"bearer_token\": \"{SECRET}\"");
+    let said = refusal(from_env(&[("COATI_METRICS_PROMETHEUS", &broken)]));
+    assert!(said.contains("COATI_METRICS_PROMETHEUS") && !said.contains(SECRET), "{said}");
+    let table = json!({"username": "a", "password": SECRET});
+    let said =
+        refusal(from_dict(json!({})).unwrap().apply(&json!({"metrics": {"prometheus": table}})));
+    assert!(said.contains("needs a restart") && !said.contains(SECRET), "{said}");
+
+    let sink = json!({"type": "otlp", "headers": {"authorization": SECRET}, "logs": {"headers": {"x": SECRET}}});
+    let config = json!({"metrics": {"prometheus": {"bearer_token": SECRET}}, "sinks": [sink]});
+    let config = from_dict(config).unwrap();
+    assert!(config.to_json().to_string().contains(SECRET), "the program has them");
+    let shown: Vec<_> =
+        config.shown().into_iter().map(|(path, value, _)| format!("{path} {value}")).collect();
+    assert!(!shown.concat().contains(SECRET), "{shown:?}");
+    assert!(shown.concat().contains("authorization"), "{shown:?}");
+    assert!(!format!("{:?}", config.metrics).contains(SECRET));
 }

@@ -54,6 +54,18 @@ fn address() -> BoxedStrategy<Value> {
     (host, any::<u16>()).prop_map(|(host, port)| format!("{host}:{port}").into()).boxed()
 }
 
+fn endpoint(form: &'static str) -> BoxedStrategy<Value> {
+    let table = some_of(vec![
+        ("host", one_of(&["localhost", "::1"])),
+        ("port", number(0..=65_535)),
+        ("bearer_token", text("[!-~]{1,20}")),
+    ]);
+    let secured = (text(form), text(form)).prop_map(|(certificate, key)| {
+        serde_json::json!({"certificate": certificate, "key": key, "username": "a", "password": "b"})
+    });
+    prop_oneof![address(), table.prop_map(Value::Object), secured].boxed()
+}
+
 fn attribute(form: &'static str) -> BoxedStrategy<Value> {
     let fraction = (-1e9..1e9f64).prop_map(Value::from);
     prop_oneof![text(form), any::<i64>().prop_map(Value::from), fraction, flag()].boxed()
@@ -125,12 +137,16 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("spans.max_attributes", number(0..=MIB)),
         ("spans.max_events", number(0..=MIB)),
         ("spans.max_links", number(0..=MIB)),
+        ("spans.max_string", number(0..=16 * MIB)),
+        ("spans.max_event_attributes", number(0..=MIB)),
+        ("spans.max_link_attributes", number(0..=MIB)),
+        ("metrics.console_interval_ms", number(100..=3_600_000)),
         ("spans.max_open", number(1..=100_000_000)),
         ("metrics.max_instruments", number(0..=100_000_000)),
         ("metrics.max_series", number(1..=100_000_000)),
         ("metrics.max_labels", number(0..=MIB)),
         ("metrics.max_string", number(0..=MIB)),
-        ("metrics.prometheus", address()),
+        ("metrics.prometheus", endpoint(form)),
         ("metrics.shard_bytes", number(64 << 10..=64 << 30)),
         ("ring.bytes", power),
         // Never less than one ring.
@@ -204,6 +220,10 @@ fn holds(config: &Config, flat: &BTreeMap<String, Value>) -> Result<(), TestCase
                 for (key, value) in given.as_object().unwrap() {
                     prop_assert_eq!(&found[key], value, "sinks: {}", key);
                 }
+            }
+        } else if path == "metrics.prometheus" && value.is_object() {
+            for (key, value) in value.as_object().unwrap() {
+                prop_assert_eq!(&found[path.as_str()][key], value, "{}.{}", path, key);
             }
         } else {
             prop_assert_eq!(&found[path.as_str()], value, "{}", path);

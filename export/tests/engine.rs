@@ -404,3 +404,77 @@ fn an_engine_that_is_switched_off_records_nothing_and_says_so() {
     assert_eq!(engine.health()["ok"], true);
     assert_eq!(engine.shutdown(PATIENCE).logs.recorded, 0);
 }
+
+/// The answer to a GET of `path` with these header lines.
+fn get(address: std::net::SocketAddr, path: &str, headers: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn the_endpoint_speaks_three_formats_and_tells_its_target() {
+    let engine = start(json!({
+        "service": "research",
+        "resource": {"deployment.environment.name": "test"},
+        "metrics": {"prometheus": "127.0.0.1:0"},
+        "sinks": [],
+    }));
+    let address = engine.prometheus_address().unwrap();
+    let runs = Descriptor::new("runs", Kind::Counter, "", "");
+    Instrument::new(engine.hub().clone(), runs).unwrap().bind(&[]).add_int(2);
+    let target = "target_info{";
+    let classic = get(address, "/metrics", "");
+    assert!(classic.contains("Content-Type: text/plain; version=0.0.4"), "{classic}");
+    assert!(classic.contains("runs_total 2\n") && classic.contains(target), "{classic}");
+    assert!(classic.contains("service_name=\"research\"") && classic.contains("deployment_env"));
+    let open = get(address, "/metrics", "Accept: application/openmetrics-text\r\n");
+    assert!(open.contains("Content-Type: application/openmetrics-text; version=1.0.0"), "{open}");
+    assert!(open.contains("# TYPE target info\n") && open.ends_with("runs_total 2\n# EOF\n"));
+    let native = get(address, "/metrics", "Accept: application/vnd.google.protobuf\r\n");
+    assert!(native.contains("encoding=delimited\r\n") && native.contains("runs_total"), "{native}");
+    assert_eq!(engine.prometheus_text(), "# TYPE runs_total counter\nruns_total 2\n");
+}
+
+#[test]
+fn an_endpoint_whose_port_is_taken_comes_when_it_is_free() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let table = json!({"host": "127.0.0.1", "port": port, "bearer_token": "hunter2"});
+    let engine = start(json!({"metrics": {"prometheus": table}, "sinks": []}));
+    assert_eq!(engine.prometheus_address(), None);
+    let health = engine.health();
+    assert_eq!(
+        (&health["ok"], health["problems"][0]["component"].as_str()),
+        (&json!(false), Some("prometheus endpoint"),)
+    );
+    assert!(!health.to_string().contains("hunter2"));
+    drop(other);
+    let begun = std::time::Instant::now();
+    let address = loop {
+        match engine.prometheus_address() {
+            Some(address) => break address,
+            None => assert!(begun.elapsed() < PATIENCE, "it never came: {}", engine.health()),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(get(address, "/metrics", "").starts_with("HTTP/1.1 401 "));
+    let answer = get(address, "/healthz", "Authorization: Bearer hunter2\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"ok\":true"), "{answer}");
+    engine.shutdown(PATIENCE);
+    assert_eq!(engine.prometheus_address(), None);
+}
+
+#[test]
+fn an_engine_stops_while_its_endpoint_still_waits_for_a_port() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let engine = start(json!({"metrics": {"prometheus": address}, "sinks": []}));
+    assert_eq!(engine.health()["ok"], false);
+    engine.shutdown(PATIENCE);
+    assert_eq!(engine.prometheus_address(), None);
+}

@@ -1,7 +1,7 @@
 //! Prometheus text, read back by a parser of its own.
 
 use coati_core::metrics::{Descriptor, Kind, LabelValue, Store, StoreConfig};
-use coati_export::prometheus::encode;
+use coati_export::prometheus::Format;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,9 +99,9 @@ fn parse(text: &str) -> Page {
 
 fn text(store: &Store) -> String {
     let [fine, powers] = [store.snapshot(), store.snapshot_powers()].map(|metrics| {
-        let mut out = String::new();
-        encode(&metrics, &mut out);
-        out
+        let mut out = Vec::new();
+        Format::Text.encode(None, &metrics, &mut out);
+        String::from_utf8(out).unwrap()
     });
     assert_eq!(fine, powers, "a text shows powers of two alone");
     powers

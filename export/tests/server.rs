@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use coati_export::server::{Limits, Response, Server};
+use coati_export::server::{Credentials, Limits, Response, Server, Service, Tls};
+use std::sync::Arc;
 
 const LONG: Duration = Duration::from_secs(120);
 /// No test waits for a server's limits, and none meets them where the machine stands still.
@@ -16,7 +17,7 @@ fn start() -> Server {
 }
 
 fn start_with(limits: Limits) -> Server {
-    Server::start("127.0.0.1:0", limits, |path| match path {
+    Server::start("127.0.0.1:0", limits, |request| match &*request.path {
         "/metrics" => Response::ok("text/plain", "a 1\n"),
         "/large" => Response::ok("text/plain", vec![b'x'; 4 << 20]),
         "/panic" => panic!("as asked"),
@@ -191,4 +192,114 @@ fn a_child_can_let_go_of_the_address() {
         }
     }
     assert!(get(address, "/metrics").ends_with("a 1\n"), "the parent goes on");
+}
+
+#[test]
+fn answers_are_compressed_for_those_who_take_it() {
+    let server = start();
+    let request = b"GET /large HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n";
+    let mut stream = connect(server.local_addr());
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let head = std::str::from_utf8(&answer[..end]).unwrap();
+    assert!(head.contains("Content-Encoding: gzip\r\n") && head.contains("Vary: Accept"), "{head}");
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(&answer[end..]).read_to_end(&mut body).unwrap();
+    assert!(body.len() == 4 << 20 && body.iter().all(|byte| *byte == b'x'));
+    assert!(!get(server.local_addr(), "/large").contains("Content-Encoding"));
+}
+
+#[test]
+fn a_client_that_does_not_read_keeps_nobody_else_waiting() {
+    let server = start();
+    let address = server.local_addr();
+    let slow: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = connect(address);
+            stream.write_all(b"GET /large HTTP/1.1\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(get(address, "/metrics").ends_with("a 1\n"));
+    }
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.len() > 4 << 20, "whoever reads at last gets it whole");
+    }
+}
+
+fn service(credentials: Option<Credentials>, tls: Option<Tls>) -> Service {
+    let handler = Arc::new(|_: &_| Response::ok("text/plain", "secret 1\n"));
+    Service { handler, credentials, tls }
+}
+
+#[test]
+fn only_who_knows_the_secret_is_answered() {
+    let cases = [
+        (Credentials::bearer("t0ken"), "Bearer t0ken", "Bearer"),
+        (Credentials::basic("user", "pass"), "Basic dXNlcjpwYXNz", "Basic realm=\"metrics\""),
+    ];
+    for (credentials, right, challenge) in cases {
+        let service = service(Some(credentials), None);
+        let server = Server::listen("127.0.0.1:0", PATIENT, service).unwrap();
+        let with = |header: &str| {
+            let request = format!("GET /metrics HTTP/1.1\r\n{header}\r\n\r\n");
+            ask(server.local_addr(), request.as_bytes())
+        };
+        let answer = with(&format!("authorization: {right}"));
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("secret 1\n"), "{answer}");
+        for wrong in
+            ["X: y".to_owned(), format!("Authorization: {right}x"), "Authorization:".into()]
+        {
+            let answer = with(&wrong);
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+            assert!(answer.contains(&format!("WWW-Authenticate: {challenge}")), "{answer}");
+            assert!(!answer.contains("secret"), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn tls_with_a_certificate_that_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let make = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    };
+    assert!(Tls::new(&certificate, &key).is_err(), "there are no files yet");
+    let mut trusted = make();
+    let tls = Tls::new(&certificate, &key).unwrap();
+    let service = service(None, Some(tls));
+    let server = Server::listen("127.0.0.1:0", PATIENT, service).unwrap();
+    for _ in 0..2 {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(trusted).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let mut connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut socket = connect(server.local_addr());
+        let mut stream = rustls::Stream::new(&mut connection, &mut socket);
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("secret 1\n"), "{answer}");
+        trusted = make();
+    }
+    let mut plain = connect(server.local_addr());
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.windows(6).any(|window| window == b"secret"));
 }

@@ -1,6 +1,7 @@
 //! What a reader is given.
 
 use super::descriptor::{Descriptor, Kind};
+use super::exemplar::Exemplar;
 use super::histogram::HistogramSnapshot;
 use super::label::OwnedLabel;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct SeriesSnapshot {
     pub labels: Arc<[OwnedLabel]>,
     /// Its value.
     pub value: Value,
+    /// A few of the values it is made of, in no order.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// One instrument and its series, oldest first.

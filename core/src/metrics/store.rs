@@ -193,7 +193,8 @@ impl Store {
             let mut series = Vec::with_capacity(instrument.len());
             instrument.for_each(|one| {
                 let value = value(one, &shards);
-                series.push(SeriesSnapshot { labels: one.labels().clone(), value });
+                let (labels, exemplars) = (one.labels().clone(), Vec::new());
+                series.push(SeriesSnapshot { labels, value, exemplars });
             });
             MetricSnapshot { descriptor: instrument.descriptor().clone(), series }
         });

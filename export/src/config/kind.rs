@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::nearest;
 use super::schema::{self, Row};
-use super::{ConfigError, Source};
+use super::{ConfigError, Source, endpoint};
 use crate::redact::keys::MASK;
 
 /// One bit each in the mask of the sinks that want a record.
@@ -26,7 +26,10 @@ pub(super) enum Kind {
     },
     Ratio,
     Text,
-    Address,
+    /// An address, or a table with a schema of its own.
+    Endpoint,
+    /// As `Text`; no error and no list shows it.
+    Secret,
     Level,
     OneOf(&'static [&'static str]),
     /// Strings, none empty.
@@ -56,7 +59,11 @@ impl Kind {
             Self::PowerOfTwo { min, max } => format!("a power of two from {min} to {max}"),
             Self::Ratio => "a number from 0 to 1".into(),
             Self::Text => "a string that is not empty".into(),
-            Self::Address => "host:port, such as \"127.0.0.1:9464\"".into(),
+            Self::Endpoint => format!(
+                "host:port, such as \"127.0.0.1:9464\", or {}",
+                Self::Table(endpoint::ROWS).accepts()
+            ),
+            Self::Secret => "a string that is not empty, without line breaks".into(),
             Self::Level => Level::ALL.map(Level::name).join(", "),
             Self::OneOf(words) => words.join(", "),
             Self::Texts => "a list of strings that are not empty".into(),
@@ -83,8 +90,9 @@ impl Kind {
             (Self::Headers, Value::Object(headers)) => {
                 headers.keys().map(|name| (name.clone(), Value::from(MASK))).collect()
             }
-            (Self::Headers, Value::Null) => Value::Null,
-            (Self::Headers, _) => MASK.into(),
+            (Self::Headers | Self::Secret, Value::Null) => Value::Null,
+            (Self::Headers | Self::Secret, _) => MASK.into(),
+            (Self::Endpoint, _) => endpoint::masked(value),
             // A query may hold a key.
             (Self::Url, Value::String(url)) => match url.split_once('?') {
                 Some((url, _)) => format!("{url}?{MASK}").into(),
@@ -99,9 +107,10 @@ impl Kind {
     pub fn parse(self, text: &str) -> Value {
         let trimmed = text.trim();
         match self {
-            Self::Text | Self::Address | Self::Level | Self::OneOf(_) | Self::Url => {
+            Self::Text | Self::Secret | Self::Level | Self::OneOf(_) | Self::Url => {
                 Value::from(text)
             }
+            Self::Endpoint if !trimmed.starts_with('{') => text.into(),
             Self::Headers => pairs(trimmed).map_or_else(|| text.into(), Value::from),
             Self::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed == "1" => true.into(),
             Self::Bool if trimmed.eq_ignore_ascii_case("false") || trimmed == "0" => false.into(),
@@ -133,8 +142,13 @@ impl Kind {
                 Some(text) if usable(text) => Ok(value.clone()),
                 _ => Err(refuse()),
             },
-            Self::Address => match value.as_str() {
+            Self::Endpoint => match value.as_str() {
                 Some(text) if is_address(text) => Ok(value.clone()),
+                Some(_) => Err(refuse()),
+                None => endpoint::check(key, value, source),
+            },
+            Self::Secret => match value.as_str() {
+                Some(text) if usable(text) && !text.contains(['\r', '\n']) => Ok(value.clone()),
                 _ => Err(refuse()),
             },
             Self::Level => {

@@ -84,7 +84,7 @@ impl Layers {
         })?;
         for (row, value) in changes {
             let before = self.leaves.get(row.path).map(|leaf| leaf.0.clone()).unwrap_or_default();
-            let shown = show(&value);
+            let shown = show(&row.kind.masked(&value));
             self.set(row, value, &source);
             let changed = self.leaves.get(row.path).is_some_and(|leaf| leaf.0 != before);
             if row.path == "sinks" {

@@ -5,6 +5,7 @@
 //! error names the key, the value, its source and what is accepted.
 
 mod core;
+mod endpoint;
 mod env;
 mod error;
 mod exporters;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use endpoint::{Endpoint, EndpointTable, Secret};
 pub use env::{CONFIG_FILE, PRESET, process_env};
 pub use error::{ConfigError, Refusal};
 pub use otlp::{Compression, Histograms, OtlpSink, Protocol, SignalSettings, Target, Temporality};
@@ -133,7 +135,11 @@ impl Config {
                         });
                     }
                 }
-                None => shown.push((path.to_owned(), value, source.clone())),
+                None => {
+                    let kind = schema::row(path).map(|row| row.kind);
+                    let value = kind.map_or(Value::Null, |kind| kind.masked(&value));
+                    shown.push((path.to_owned(), value, source.clone()));
+                }
             }
         }
         shown

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Refusal, nearest, show};
 use super::kind::Kind;
-use super::{ConfigError, Source, otlp};
+use super::{ConfigError, Source, endpoint, otlp};
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Row {
     }
 }
 
-const RESTART: Row =
+pub(super) const RESTART: Row =
     Row { path: "", kind: Kind::Bool, default: "null", live: false, otel: &[], meaning: "" };
 pub(super) const LIVE: Row = Row { live: true, ..RESTART };
 const KIB: u64 = 1 << 10;
@@ -230,9 +230,9 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         path: "metrics.prometheus",
-        kind: Kind::Address,
-        meaning: "Address of the Prometheus endpoint; absent: none (also \
-                  `OTEL_METRICS_EXPORTER=prometheus`)",
+        kind: Kind::Endpoint,
+        meaning: "Address of the Prometheus endpoint, or a table of the keys below; absent: none \
+                  (also `OTEL_METRICS_EXPORTER=prometheus`)",
         ..RESTART
     },
     Row {
@@ -605,7 +605,12 @@ pub fn defaults_table() -> String {
             row.path, row.meaning
         ));
     };
-    ROWS.iter().for_each(|row| line("", row));
+    for row in ROWS {
+        line("", row);
+        if let Kind::Endpoint = row.kind {
+            endpoint::ROWS.iter().for_each(|inner| line("metrics.prometheus.", inner));
+        }
+    }
     for kind in SINK_TYPES {
         for row in sink_rows(kind).iter().filter(|row| row.path != "type") {
             let prefix = format!("sinks({kind}).");

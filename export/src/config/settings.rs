@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use coati_core::record::Level;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::otlp::OtlpSink;
 
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
@@ -121,8 +122,8 @@ pub struct Metrics {
     pub max_labels: usize,
     /// Longest text of a label, of a unit and of a description, in bytes.
     pub max_string: usize,
-    /// Address of the Prometheus endpoint.
-    pub prometheus: Option<String>,
+    /// The Prometheus endpoint.
+    pub prometheus: Option<Endpoint>,
     /// Time between two prints of metrics to consoles that take them.
     pub console_interval_ms: u64,
     /// Memory for the cells that belong to one thread each.

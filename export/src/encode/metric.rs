@@ -120,6 +120,7 @@ mod tests {
             series: vec![SeriesSnapshot {
                 labels: labels.into(),
                 value: Value::Number(Number::Int(3)),
+                exemplars: Vec::new(),
             }],
         }
     }

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 use super::json::{self, Member};
 use super::proto;
 use super::signal::Signal;
-use super::wire;
 use crate::redact::Value;
+use crate::wire;
 
 /// How bodies are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,6 @@ mod proto;
 mod severity;
 pub mod signal;
 pub mod split;
-pub mod wire;
 
 #[cfg(feature = "otlp")]
 mod backoff;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compose::Encoding;
 use super::signal::Signal;
-use super::wire::{self, Field, Fields};
+use crate::wire::{self, Field, Fields};
 
 /// The two halves of `body` and how many items each has; `None` where there are not two items.
 pub fn split(signal: Signal, encoding: Encoding, body: &[u8]) -> Option<[(Vec<u8>, u64); 2]> {

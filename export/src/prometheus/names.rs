@@ -120,9 +120,14 @@ fn metric_name(descriptor: &Descriptor, copy: usize) -> String {
 }
 
 /// Gives each metric a name of its own.
-#[derive(Default)]
 pub(super) struct Names {
     taken: HashSet<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { taken: ["target_info", "target"].map(String::from).into() }
+    }
 }
 
 impl Names {
@@ -131,11 +136,14 @@ impl Names {
     pub(super) fn next(&mut self, descriptor: &Descriptor) -> String {
         for copy in 1.. {
             let name = metric_name(descriptor, copy);
-            let suffixes: &[&str] = match descriptor.kind {
-                Kind::Histogram => &["", "_bucket", "_sum", "_count"],
-                _ => &[""],
+            // OpenMetrics' family of a counter is called as it is without its ending.
+            let bare = name.strip_suffix("_total").unwrap_or(&name);
+            let (stem, suffixes): (_, &[&str]) = match descriptor.kind {
+                Kind::Counter => (bare, &["", "_total"]),
+                Kind::Histogram => (&*name, &["", "_bucket", "_sum", "_count"]),
+                _ => (&*name, &[""]),
             };
-            let lines: Vec<String> = suffixes.iter().map(|end| format!("{name}{end}")).collect();
+            let lines: Vec<String> = suffixes.iter().map(|end| format!("{stem}{end}")).collect();
             if !lines.iter().any(|line| self.taken.contains(line)) {
                 self.taken.extend(lines);
                 return name;

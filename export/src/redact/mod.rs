@@ -118,7 +118,10 @@ impl LabelRules {
             for mut series in std::mem::take(&mut metric.series) {
                 series.labels = series.labels.iter().map(|label| self.masked(label)).collect();
                 match masked.iter_mut().find(|known| known.labels == series.labels) {
-                    Some(known) => known.value.add(&series.value, kind),
+                    Some(known) => {
+                        known.value.add(&series.value, kind);
+                        known.exemplars.append(&mut series.exemplars);
+                    }
                     None => masked.push(series),
                 }
             }

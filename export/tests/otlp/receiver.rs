@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use coati_export::otlp::wire::{Field, Fields};
+use coati_export::wire::{Field, Fields};
 
 /// The longest a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -244,9 +244,9 @@ fn retry_after_is_waited_for() {
 fn what_is_refused_is_dropped_and_counted() {
     let receiver = Receiver::start();
     let mut partial = Vec::new();
-    coati_export::otlp::wire::message(0x0a, &mut partial, |out| {
-        coati_export::otlp::wire::number(0x08, 2, out);
-        coati_export::otlp::wire::bytes(0x12, b"two too old", out);
+    coati_export::wire::message(0x0a, &mut partial, |out| {
+        coati_export::wire::number(0x08, 2, out);
+        coati_export::wire::bytes(0x12, b"two too old", out);
     });
     receiver.next([Answer::Status(400, ""), Answer::With(partial)]);
     let engine = start(json!({"endpoint": receiver.url()}));

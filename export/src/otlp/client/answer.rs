@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use crate::otlp::signal::Signal;
-use crate::otlp::wire::{Field, Fields};
+use crate::wire::{Field, Fields};
 
 /// Longer texts are cut.
 const LONGEST_MESSAGE: usize = 300;
@@ -127,7 +127,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otlp::wire;
+    use crate::wire;
 
     #[test]
     fn partial_success_is_read_in_both_encodings() {

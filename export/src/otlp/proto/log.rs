@@ -6,8 +6,8 @@ use coati_core::record::{Level, flags};
 use super::value::{Keys, any, attribute, string, string_len};
 use crate::encode::Clock;
 use crate::otlp::severity::severity;
-use crate::otlp::wire;
 use crate::redact::{RedactedLog, Value};
+use crate::wire;
 
 impl Keys {
     /// Appends `log` as an element of `ScopeLogs.log_records`.

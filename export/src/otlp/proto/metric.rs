@@ -4,7 +4,7 @@ use coati_core::metrics::{HistogramSnapshot, Kind, MetricSnapshot, Number, Serie
 
 use super::value::labels;
 use crate::otlp::point::{Frame, Shape, Side, is_exponential};
-use crate::otlp::wire;
+use crate::wire;
 
 /// Appends `metric` as an element of `ScopeMetrics.metrics`; how many points it has. Nothing when
 /// it has none.

@@ -6,8 +6,8 @@ use coati_core::span::Status;
 use super::value::{Keys, attribute};
 use crate::encode::Clock;
 use crate::encode::json::span_times;
-use crate::otlp::wire;
 use crate::redact::{RedactedSpan, Value};
+use crate::wire;
 
 /// The attribute of a span that was ended by the garbage collector.
 pub const ABANDONED: &str = "coati.abandoned";

@@ -5,8 +5,8 @@ use coati_core::metrics::{OwnedLabel, OwnedValue};
 use coati_core::record::value::Key;
 
 use crate::otlp::mark::Mark;
-use crate::otlp::wire;
 use crate::redact::{Fields, Value};
+use crate::wire;
 
 /// Short keys are copied whole in one piece, then cut to their length.
 const SHORT: usize = 32;

@@ -1,4 +1,4 @@
-//! The protobuf wire format, as far as OTLP needs it: writing, and reading answers.
+//! The protobuf wire format, as far as it is needed here: writing, and reading answers.
 
 /// Appends a number in base 128.
 #[inline(always)]
@@ -32,6 +32,11 @@ pub fn varint_len(value: u64) -> usize {
 /// A signed number with its sign in the lowest bit.
 pub fn zigzag(value: i32) -> u64 {
     u64::from(((value << 1) ^ (value >> 31)) as u32)
+}
+
+/// The same for wider numbers.
+pub fn zigzag_wide(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// Appends tag and length of a field of bytes; `tag` is the whole key, wire type included.
@@ -206,6 +211,10 @@ mod tests {
             assert_eq!(Fields::of(&out).varint(), Some(value));
         }
         assert_eq!([0, -1, 1, -2, i32::MIN].map(zigzag), [0, 1, 2, 3, u64::from(u32::MAX)]);
+        assert_eq!(
+            [0, -1, 1, i64::MAX, i64::MIN].map(zigzag_wide),
+            [0, 1, 2, u64::MAX - 1, u64::MAX]
+        );
     }
 
     #[test]
