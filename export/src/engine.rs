@@ -211,6 +211,8 @@ impl Engine {
         live.set_limits(config.limits());
         live.set_call_sites(config.logs.call_sites);
         live.set_sampler(config.sampler());
+        live.set_propagators(config.formats());
+        live.set_baggage_fields(config.context.baggage_fields.clone());
     }
 
     /// This process's part, fresh in a forked child.

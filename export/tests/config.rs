@@ -115,6 +115,7 @@ fn opentelemetry_variables_feed_the_keys() {
         ("OTEL_SDK_DISABLED", "TRUE"),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name=from%20resource, team=a%2Cb,,region=eu=1"),
         ("COATI_RESOURCE", r#"{"team": "c", "replica": 3}"#),
+        ("OTEL_PROPAGATORS", "b3, tracecontext,baggage,b3"),
         ("OTEL_TRACES_SAMPLER", "traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20"),
@@ -128,6 +129,8 @@ fn opentelemetry_variables_feed_the_keys() {
     .unwrap();
     assert!(!config.enabled);
     assert_eq!(config.service, "from resource");
+    assert_eq!(config.propagators, ["b3", "tracecontext", "baggage"]);
+    assert_eq!(config.formats().iter().count(), 3);
     let resource = serde_json::to_value(&config.resource).unwrap();
     assert_eq!(resource, json!({ "region": "eu=1", "replica": 3, "team": "c" }));
     assert_eq!(config.sampler(), Sampler { root: Root::Ratio(0.25), parent_based: false });
@@ -164,6 +167,7 @@ fn bad_opentelemetry_values_and_unknown_variables_only_warn() {
     let config = from_env(&[
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),
+        ("OTEL_PROPAGATORS", "tracecontext,xray"),
         ("OTEL_TRACES_SAMPLER", "xray"),
         ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
         ("OTEL_SDK_DISABLED", "yes"),
@@ -177,7 +181,8 @@ fn bad_opentelemetry_values_and_unknown_variables_only_warn() {
     assert_eq!((config.spans.max_events, config.spans.max_links), (128, 128));
     assert_eq!(config.sampler(), Sampler::default());
     assert_eq!(endpoint(&config), Some("localhost:9464".into()));
-    assert_eq!(config.warnings().len(), 8, "{:#?}", config.warnings());
+    assert_eq!(config.formats(), Default::default());
+    assert_eq!(config.warnings().len(), 9, "{:#?}", config.warnings());
     let last = config.warnings().last().unwrap();
     assert!(last.contains("COATI_LOGS_LEVL") && last.contains("did you mean COATI_LOGS_LEVEL?"));
 }

@@ -44,6 +44,10 @@ fn texts(form: &'static str) -> BoxedStrategy<Value> {
     texts.prop_map(|texts| texts.into_iter().collect()).boxed()
 }
 
+fn some_names(words: &'static [&'static str]) -> BoxedStrategy<Value> {
+    subsequence(words, 0..words.len()).prop_map(Value::from).boxed()
+}
+
 fn table(form: &'static str, value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let entries = prop::collection::btree_map(form, value, 0..4);
     entries.prop_map(|map| Value::Object(map.into_iter().collect())).boxed()
@@ -126,6 +130,11 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("durability", one_of(&["memory", "crash"])),
         ("durability_dir", text(form)),
         ("resource", table(form, attribute(form))),
+        (
+            "propagators",
+            some_names(&["tracecontext", "baggage", "b3", "b3multi", "jaeger", "none"]),
+        ),
+        ("context.baggage_fields", texts(form)),
         ("logs.level", level()),
         ("logs.levels", table(form, level())),
         ("logs.disabled", texts(form)),

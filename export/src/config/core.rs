@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coati_core::live::{Levels, Limits};
 use coati_core::pipeline::Overflow as CoreOverflow;
+use coati_core::propagate::Formats;
 use coati_core::span::sampler::Sampler;
 
 use super::settings::{Overflow, Settings};
@@ -36,6 +37,11 @@ impl Settings {
     /// The head sampler.
     pub fn sampler(&self) -> Sampler {
         Sampler::from_name(&self.spans.sampler, self.spans.sampler_arg).unwrap_or_default()
+    }
+
+    /// The headers that carry a context.
+    pub fn formats(&self) -> Formats {
+        Formats::from_names(self.propagators.iter().map(String::as_str))
     }
 
     /// What happens to a record that finds its ring full.

@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Texts,
     /// Strings out of a set, at least one.
     SomeOf(&'static [&'static str]),
+    /// Strings out of a set, in the environment with commas between them.
+    Names(&'static [&'static str]),
     /// Logger name to level.
     Levels,
     /// Attribute name to string, number or boolean; a higher layer adds to a lower one.
@@ -67,7 +69,7 @@ impl Kind {
             Self::Level => Level::ALL.map(Level::name).join(", "),
             Self::OneOf(words) => words.join(", "),
             Self::Texts => "a list of strings that are not empty".into(),
-            Self::SomeOf(words) => format!("a list of {}", words.join(", ")),
+            Self::SomeOf(words) | Self::Names(words) => format!("a list of {}", words.join(", ")),
             Self::Levels => {
                 format!("a table of logger name = {}", Level::ALL.map(Level::name).join(", "))
             }
@@ -111,6 +113,9 @@ impl Kind {
                 Value::from(text)
             }
             Self::Endpoint if !trimmed.starts_with('{') => text.into(),
+            Self::Names(_) if !trimmed.starts_with('[') => {
+                trimmed.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+            }
             Self::Headers => pairs(trimmed).map_or_else(|| text.into(), Value::from),
             Self::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed == "1" => true.into(),
             Self::Bool if trimmed.eq_ignore_ascii_case("false") || trimmed == "0" => false.into(),
@@ -160,6 +165,7 @@ impl Kind {
                 Ok(word.into())
             }
             Self::Texts => self.each(key, value, source, Self::Text),
+            Self::Names(words) => self.each(key, value, source, Self::OneOf(words)),
             Self::SomeOf(words) => {
                 let list = self.each(key, value, source, Self::OneOf(words))?;
                 if list.as_array().is_some_and(|list| list.is_empty()) {

@@ -1,5 +1,6 @@
 //! One row for each key: from it follow loading, errors, the table of defaults and `doctor`.
 
+use coati_core::propagate::Format;
 use coati_core::span::sampler::NAMES;
 use serde_json::{Map, Value};
 
@@ -86,6 +87,21 @@ pub(super) const ROWS: &[Row] = &[
         default: "{}",
         meaning: "Resource attributes; layers add up (also `OTEL_RESOURCE_ATTRIBUTES`)",
         ..RESTART
+    },
+    Row {
+        path: "propagators",
+        kind: Kind::Names(&Format::NAMES),
+        default: "[\"tracecontext\", \"baggage\"]",
+        otel: &["OTEL_PROPAGATORS"],
+        meaning: "Headers that carry a context; of those that find a span the last one counts",
+        ..LIVE
+    },
+    Row {
+        path: "context.baggage_fields",
+        kind: Kind::Texts,
+        default: "[]",
+        meaning: "Names of baggage that spans and log lines carry as fields",
+        ..LIVE
     },
     Row {
         path: "logs.level",

@@ -23,6 +23,10 @@ pub struct Settings {
     pub durability_dir: Option<PathBuf>,
     /// Resource attributes other than `service.name`: strings, numbers and booleans.
     pub resource: BTreeMap<String, serde_json::Value>,
+    /// Headers that carry a context; see [`Settings::formats`].
+    pub propagators: Vec<String>,
+    /// What is current.
+    pub context: Context,
     /// Log records.
     pub logs: Logs,
     /// Spans.
@@ -64,6 +68,14 @@ pub enum Durability {
     Memory,
     /// The death of the process: rings are in files.
     Crash,
+}
+
+/// `[context]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// Names of baggage that spans and log lines carry as fields.
+    pub baggage_fields: Vec<String>,
 }
 
 /// `[logs]`
