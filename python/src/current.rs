@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use coati_core::propagate::{Baggage, TraceState};
 use coati_core::record::SpanIds;
 use coati_core::span::SpanContext;
 use pyo3::ffi;
@@ -40,7 +41,9 @@ pub struct Node {
     /// Fields for every log line.
     pub fields: OnceCell<Arc<Layer>>,
     /// The W3C `tracestate` that came with the trace.
-    pub tracestate: Option<Arc<str>>,
+    pub state: Option<Arc<TraceState>>,
+    /// What is passed on to whom the program calls.
+    pub baggage: OnceCell<Arc<Baggage>>,
     /// What was current before, once this was left while something later still is current.
     left: Cell<*mut PyObject>,
 }
@@ -48,9 +51,9 @@ pub struct Node {
 impl Node {
     /// A node without fields.
     #[inline(always)]
-    pub fn new(context: SpanContext, tracestate: Option<Arc<str>>) -> Self {
-        let (fields, left) = (OnceCell::new(), Cell::new(std::ptr::null_mut()));
-        Self { context, fields, tracestate, left }
+    pub fn new(context: SpanContext, state: Option<Arc<TraceState>>) -> Self {
+        let (fields, baggage) = (OnceCell::new(), OnceCell::new());
+        Self { context, fields, state, baggage, left: Cell::new(std::ptr::null_mut()) }
     }
 
     pub fn left(&self) -> *mut PyObject {
@@ -125,6 +128,15 @@ impl Drop for Current {
     }
 }
 
+/// Whether what is current was put over `object` to last as long as it.
+#[cold]
+fn is_over(current: &Current, object: *mut PyObject) -> bool {
+    let over = current.object();
+    // SAFETY: a live object whose class is checked.
+    !over.is_null()
+        && unsafe { raw::is::<Scope>(over) && raw::value::<Scope>(over).is_over(object) }
+}
+
 /// # Safety
 /// `object` is a live object that outlives the result.
 #[inline(always)]
@@ -170,7 +182,7 @@ impl Entry {
         let current = Current::get();
         // SAFETY: live objects: the entry and `current` hold them.
         unsafe {
-            if current.object() != object {
+            if current.object() != object && !is_over(&current, object) {
                 if let Some(node) = node(object) {
                     let before = if self.before.is_null() { ffi::Py_None() } else { self.before };
                     ffi::Py_XDECREF(node.left.replace(ffi::Py_NewRef(before)));

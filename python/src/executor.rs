@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_int, c_void};
 
-use coati_core::span::Span as Passing;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
@@ -105,7 +104,7 @@ unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObj
             (function, Current::of(ffi::Py_XNewRef(carried.current)))
         };
         let context = current.node().map(|node| {
-            let object = Remote::object(node.context, node.tracestate.clone());
+            let object = Remote::like(node, None);
             // SAFETY: a new reference, or null with an error set.
             unsafe { Bound::from_owned_ptr_or_err(py, object) }
         });
@@ -122,7 +121,7 @@ pub fn _carried<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let current = match context.as_ref().and_then(node_of) {
-        Some(node) => Span::object(Passing::passing(node.context), Some(node)),
+        Some(node) => Span::standing_for(node, None),
         None => std::ptr::null_mut(),
     };
     let function = function.into_ptr();

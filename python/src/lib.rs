@@ -1,6 +1,7 @@
 //! The native half of the Python package `coati`.
 
 mod awaitable;
+mod baggage;
 mod call_site;
 mod capi;
 mod convert;
@@ -36,7 +37,7 @@ use pyo3::sync::PyOnceLock;
 
 static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 4]> = raw::Table([
     raw::fast(c"trace", trace::trace, c"trace(function_or_name=None, /, **attributes)\n--\n\nDecorate a function: a span around each call."),
-    raw::fast(c"inject", propagate::inject, c"inject(headers, context=None)\n--\n\nPut the current trace into headers."),
+    raw::fast(c"inject", propagate::inject, c"inject(headers, context=None, *, environ=False)\n--\n\nPut the current trace and baggage into headers."),
     raw::plain(c"extract", propagate::extract, pyo3::ffi::METH_O, c"extract(headers, /)\n--\n\nThe context that headers carry."),
     raw::END,
 ]);
@@ -70,6 +71,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     special::add_to(&span, span::enter_method, span::exit_method)?;
     module.add("Span", span)?;
     module.add("SpanContext", raw::make::<remote::Remote>(py)?)?;
+    baggage::add_to(module)?;
+    module.add_function(wrap_pyfunction!(propagate::set_propagators, module)?)?;
     module.add_function(wrap_pyfunction!(logger::get_logger, module)?)?;
     module.add_function(wrap_pyfunction!(tracer::get_tracer, module)?)?;
     module.add_function(wrap_pyfunction!(tracer::current_span, module)?)?;

@@ -1,11 +1,12 @@
-//! W3C trace context in headers.
+//! Contexts in headers.
 
+mod carrier;
+mod custom;
 mod headers;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use coati_core::propagate::traceparent;
+use coati_core::propagate::{Baggage, Context, Formats, TraceState, traceparent};
 use coati_core::span::SpanContext;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -13,15 +14,19 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
-use crate::current::Current;
+use crate::current::{Current, Node};
+use crate::hub::hub;
 use crate::raw::{self, Args};
 use crate::remote::{Remote, node_of};
 use crate::text;
 
+pub use custom::set_propagators;
+
 /// Header names.
-pub struct Names {
+struct Names {
     traceparent: Py<PyString>,
     tracestate: Py<PyString>,
+    baggage: Py<PyString>,
 }
 
 static NAMES: PyOnceLock<Names> = PyOnceLock::new();
@@ -30,17 +35,17 @@ fn names(py: Python<'_>) -> &Names {
     NAMES.get_or_init(py, || Names {
         traceparent: PyString::intern(py, "traceparent").unbind(),
         tracestate: PyString::intern(py, "tracestate").unbind(),
+        baggage: PyString::intern(py, "baggage").unbind(),
     })
 }
 
-/// Entries that `tracestate` may have (W3C).
-const MAX_MEMBERS: usize = 32;
-/// At least so many characters are to be passed on (W3C).
-const MAX_STATE: usize = 512;
-/// Entries longer than this are the first to go.
-const LONG_MEMBER: usize = 128;
+/// Whether the headers are W3C's alone.
+#[inline(always)]
+fn is_plain() -> bool {
+    !custom::is_set() && hub().live().propagators() == Formats::W3C
+}
 
-/// `inject(headers, context=None, /)`
+/// `inject(headers, context=None, /, *, environ=False)`
 pub unsafe extern "C" fn inject(
     _: *mut PyObject,
     args: *const *mut PyObject,
@@ -50,22 +55,40 @@ pub unsafe extern "C" fn inject(
     raw::method(|py| {
         let args = Args::new(args, count, keywords);
         args.expect_range("inject", 1, 2)?;
-        args.only("inject", &["context"])?;
+        args.only("inject", &["context", "environ"])?;
         let given = args.find(py, 1, "context").filter(|context| !context.is_none());
         let current = Current::get();
         let node = match &given {
             Some(context) => node_of(context),
             None => current.node(),
         };
+        let headers = args.positional(0);
+        // SAFETY: a live argument.
+        if !is_plain() || unsafe { ffi::PyDict_CheckExact(headers) } == 0 || !keywords.is_null() {
+            let environ = args.keyword(py, "environ").map(|environ| environ.is_truthy());
+            // SAFETY: a live argument.
+            let headers = unsafe { Bound::from_borrowed_ptr(py, headers) };
+            return inject_otherwise(&headers, node, &current, environ.transpose()?);
+        }
         let Some(node) = node else { return Ok(raw::none()) };
-        let Some(header) = traceparent::format(&node.context) else { return Ok(raw::none()) };
         let names = names(py);
-        set(py, args.positional(0), &names.traceparent, text::ascii(&header))?;
-        if let Some(state) = &node.tracestate {
-            set(py, args.positional(0), &names.tracestate, text::string(state))?;
+        if let Some(header) = traceparent::format(&node.context) {
+            set(py, headers, &names.traceparent, text::ascii(&header))?;
+            if let Some(state) = &node.state {
+                set(py, headers, &names.tracestate, text::string(&state.header()))?;
+            }
+        }
+        if let Some(header) = baggage_of(node, &current).and_then(|baggage| baggage.header()) {
+            set(py, headers, &names.baggage, text::string(&header))?;
         }
         Ok(raw::none())
     })
+}
+
+/// A context that carries none goes with what is current.
+#[inline(always)]
+fn baggage_of<'a>(node: &'a Node, current: &'a Current) -> Option<&'a Arc<Baggage>> {
+    node.baggage.get().or_else(|| current.node()?.baggage.get())
 }
 
 /// Takes over the reference to `value`.
@@ -76,19 +99,37 @@ fn set(
     name: &Py<PyString>,
     value: *mut PyObject,
 ) -> PyResult<()> {
-    // SAFETY: live objects; a null value comes with an error set.
+    // SAFETY: a live dict; a null value comes with an error set.
     unsafe {
         if value.is_null() {
             return Err(PyErr::fetch(py));
         }
-        let result = if ffi::PyDict_CheckExact(headers) != 0 {
-            ffi::PyDict_SetItem(headers, name.as_ptr(), value)
-        } else {
-            ffi::PyObject_SetItem(headers, name.as_ptr(), value)
-        };
+        let result = ffi::PyDict_SetItem(headers, name.as_ptr(), value);
         ffi::Py_DECREF(value);
         if result == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
     }
+}
+
+/// Into whatever it is, by whatever propagators there are.
+#[inline(never)]
+fn inject_otherwise(
+    headers: &Bound<'_, PyAny>,
+    node: Option<&Node>,
+    current: &Current,
+    environ: Option<bool>,
+) -> PyResult<*mut PyObject> {
+    let mut context = Context::default();
+    if let Some(node) = node {
+        context.span = node.context;
+        context.state = node.state.as_deref().cloned();
+        context.baggage = baggage_of(node, current).map(|b| (**b).clone()).unwrap_or_default();
+    }
+    let carrier = carrier::Carrier::of(headers, environ)?;
+    match custom::ways(headers.py()) {
+        Some(ways) => custom::inject(&ways, &carrier, context)?,
+        None => carrier.inject(hub().live().propagators(), &context)?,
+    }
+    Ok(raw::none())
 }
 
 /// `extract(headers, /)`
@@ -97,51 +138,82 @@ pub unsafe extern "C" fn extract(_: *mut PyObject, headers: *mut PyObject) -> *m
         // SAFETY: a live argument; the references that `PyDict_GetItemWithError` gives are borrowed
         // and used before other code runs.
         unsafe {
-            let names = names(py);
-            if ffi::PyDict_CheckExact(headers) != 0 {
+            if is_plain() && ffi::PyDict_CheckExact(headers) != 0 {
+                let names = names(py);
                 let parent = ffi::PyDict_GetItemWithError(headers, names.traceparent.as_ptr());
-                if let Some(context) = parsed(parent) {
-                    let (state, certain) = states(headers);
-                    if certain {
-                        return Ok(Remote::object(context, state.and_then(members)));
-                    }
+                if let Some(context) = parsed(parent)
+                    && let Some(others) = others(headers)
+                {
+                    return Ok(others.object(context));
                 }
             }
         }
         // SAFETY: a live argument.
-        slow(&unsafe { Bound::from_borrowed_ptr(py, headers) })
+        extract_otherwise(&unsafe { Bound::from_borrowed_ptr(py, headers) })
     })
 }
 
-/// The one `tracestate` in a dict, its name in any case, and whether that is all there is to say.
+/// The one `tracestate` and the one `baggage` in a dict.
+#[derive(Default)]
+struct Others<'a> {
+    state: Option<&'a str>,
+    baggage: Option<&'a str>,
+}
+
+impl Others<'_> {
+    #[inline(always)]
+    fn object(&self, context: SpanContext) -> *mut PyObject {
+        if self.state.is_none() && self.baggage.is_none() {
+            return Remote::object(context, None);
+        }
+        self.object_with_more(context)
+    }
+
+    #[inline(never)]
+    fn object_with_more(&self, span: SpanContext) -> *mut PyObject {
+        let state = self.state.and_then(TraceState::parse);
+        let baggage = self.baggage.map(Baggage::parse).unwrap_or_default();
+        Remote::of(Context { span, state, baggage })
+    }
+}
+
+/// What a dict says besides `traceparent`, names in any case; `None` where there is more to it.
 ///
 /// # Safety
 /// `headers` is a dict that outlives the result.
 #[inline(always)]
-unsafe fn states<'a>(headers: *mut PyObject) -> (Option<&'a str>, bool) {
-    const NAME: &str = "tracestate";
-    let mut found = None;
+unsafe fn others<'a>(headers: *mut PyObject) -> Option<Others<'a>> {
+    const STATE: &str = "tracestate";
+    const BAGGAGE: &str = "baggage";
+    let mut found = Others::default();
     let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: by the caller's promise; nothing that runs in between changes the dict.
     unsafe {
         while ffi::PyDict_Next(headers, &mut at, &mut key, &mut value) != 0 {
             if ffi::PyUnicode_CheckExact(key) == 0 {
-                return (None, false);
+                return None;
             }
-            if ffi::PyUnicode_GET_LENGTH(key) as usize != NAME.len()
+            let length = ffi::PyUnicode_GET_LENGTH(key) as usize;
+            if (length != STATE.len() && length != BAGGAGE.len())
                 || ffi::PyUnicode_IS_COMPACT_ASCII(key) == 0
-                || !text::utf8(key).is_some_and(|key| key.eq_ignore_ascii_case(NAME))
             {
                 continue;
             }
-            let text = if ffi::PyUnicode_CheckExact(value) != 0 { text::utf8(value) } else { None };
-            if found.is_some() || text.is_none() {
-                return (None, false);
+            let name = text::utf8(key)?;
+            let place = if name.eq_ignore_ascii_case(STATE) {
+                &mut found.state
+            } else if name.eq_ignore_ascii_case(BAGGAGE) {
+                &mut found.baggage
+            } else {
+                continue;
+            };
+            if place.is_some() || ffi::PyUnicode_CheckExact(value) == 0 {
+                return None;
             }
-            found = text;
+            *place = Some(text::utf8(value)?);
         }
     }
-    (found, true)
+    Some(found)
 }
 
 /// # Safety
@@ -159,50 +231,11 @@ unsafe fn parsed(header: *mut PyObject) -> Option<SpanContext> {
 
 /// Any case, bytes, several values, and whatever else headers come in.
 #[inline(never)]
-fn slow(headers: &Bound<'_, PyAny>) -> PyResult<*mut PyObject> {
+fn extract_otherwise(headers: &Bound<'_, PyAny>) -> PyResult<*mut PyObject> {
     let found = headers::find(headers)?;
-    let context = match &found.traceparent[..] {
-        [one] => traceparent::parse(one.as_bytes()),
-        // None, or several that contradict each other.
-        _ => None,
+    let context = match custom::ways(headers.py()) {
+        Some(ways) => custom::extract(&ways, headers, &found)?,
+        None => hub().live().propagators().extract(&found),
     };
-    Ok(match context {
-        Some(context) => Remote::object(context, members(&found.tracestate.join(","))),
-        None => Remote::object(SpanContext::default(), None),
-    })
-}
-
-/// A `tracestate` that may be passed on; `None` where there is none or it is malformed.
-fn members(state: &str) -> Option<Arc<str>> {
-    let mut members: Vec<&str> =
-        state.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty()).collect();
-    let sound = members.iter().all(|member| is_member(member))
-        && (1..members.len()).all(|i| members[..i].iter().all(|m| key(m) != key(members[i])));
-    if members.is_empty() || members.len() > MAX_MEMBERS || !sound {
-        return None;
-    }
-    let length = |members: &[&str]| members.iter().map(|m| m.len() + 1).sum::<usize>() - 1;
-    while length(&members) > MAX_STATE && members.len() > 1 {
-        let long = members.iter().rposition(|member| member.len() > LONG_MEMBER);
-        members.remove(long.unwrap_or(members.len() - 1));
-    }
-    let joined: Cow<'_, str> = members.join(",").into();
-    Some(joined.into())
-}
-
-fn key(member: &str) -> &str {
-    member.split_once('=').map_or(member, |(key, _)| key)
-}
-
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else { return false };
-    let begins = key.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let goes_on = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-*/@".contains(c);
-    let fits = |c: char| matches!(c, ' '..='~') && c != ',' && c != '=';
-    begins
-        && key.len() <= 256
-        && key.chars().all(goes_on)
-        && !value.is_empty()
-        && value.len() <= 256
-        && value.chars().all(fits)
+    Ok(Remote::of(context))
 }

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
 use coati_core::ids::{SpanId, TraceId};
+use coati_core::propagate::{Baggage, Context, TraceState};
 use coati_core::span::SpanContext;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -27,7 +28,7 @@ static METHODS: Table<[ffi::PyMethodDef; 2]> = Table([
     raw::END,
 ]);
 
-static ATTRIBUTES: Table<[ffi::PyGetSetDef; 7]> = Table([
+static ATTRIBUTES: Table<[ffi::PyGetSetDef; 8]> = Table([
     raw::getter(c"trace_id", trace_id, c"32 lower-case hexadecimal digits, all zero for none."),
     raw::getter(c"span_id", span_id, c"16 lower-case hexadecimal digits, all zero for none."),
     raw::getter(
@@ -38,12 +39,13 @@ static ATTRIBUTES: Table<[ffi::PyGetSetDef; 7]> = Table([
     raw::getter(c"is_valid", is_valid, c"Whether both ids are real."),
     raw::getter(c"is_remote", is_remote, c"Whether it came from another process."),
     raw::getter(c"trace_state", trace_state, c"The W3C `tracestate`, None where there is none."),
+    raw::getter(c"baggage", baggage, c"The baggage that came along, by name."),
     raw::NO_MORE,
 ]);
 
 impl Raw for Remote {
     const NAME: &'static CStr = c"coati.SpanContext";
-    const DOC: &'static CStr = c"SpanContext(trace_id, span_id, trace_flags=1, trace_state=None, is_remote=True)\n--\n\nThe ids of a span, as they cross process boundaries.";
+    const DOC: &'static CStr = c"SpanContext(trace_id=None, span_id=None, trace_flags=1, trace_state=None, is_remote=True, baggage=None)\n--\n\nThe ids of a span, as they cross process boundaries.";
 
     fn class() -> &'static Class {
         &CLASS
@@ -63,9 +65,39 @@ impl Raw for Remote {
 
 impl Remote {
     /// A new object.
-    pub fn object(context: SpanContext, tracestate: Option<Arc<str>>) -> *mut PyObject {
-        raw::new(Self { node: Node::new(context, tracestate) })
+    pub fn object(context: SpanContext, state: Option<Arc<TraceState>>) -> *mut PyObject {
+        raw::new(Self { node: Node::new(context, state) })
     }
+
+    /// The context of a span, or of headers, with the baggage of `node` or else of `current`.
+    pub fn like(node: &Node, current: Option<&Node>) -> *mut PyObject {
+        let baggage = node.baggage.get().or_else(|| current?.baggage.get());
+        Self::with_baggage(node.context, node.state.clone(), baggage.cloned())
+    }
+
+    /// What headers said.
+    pub fn of(context: Context) -> *mut PyObject {
+        let baggage = (!context.baggage.is_empty()).then(|| Arc::new(context.baggage));
+        Self::with_baggage(context.span, context.state.map(Arc::new), baggage)
+    }
+
+    /// A new object that carries baggage.
+    pub fn with_baggage(
+        context: SpanContext,
+        state: Option<Arc<TraceState>>,
+        baggage: Option<Arc<Baggage>>,
+    ) -> *mut PyObject {
+        let node = Node::new(context, state);
+        if let Some(baggage) = baggage {
+            let _ = node.baggage.set(baggage);
+        }
+        raw::new(Self { node })
+    }
+}
+
+/// The `tracestate` of a node as text.
+pub fn state_of(node: &Node) -> *mut PyObject {
+    node.state.as_ref().map_or_else(raw::none, |state| text::string(state.as_str()))
 }
 
 /// The ids of a span or span context; `None` for anything else.
@@ -91,12 +123,13 @@ unsafe fn of<'a>(this: *mut PyObject) -> &'a SpanContext {
 
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Given {
-    trace_id: String,
-    span_id: String,
+struct Given<'py> {
+    trace_id: Option<String>,
+    span_id: Option<String>,
     trace_flags: Option<u8>,
     trace_state: Option<String>,
     is_remote: Option<bool>,
+    baggage: Option<Bound<'py, PyAny>>,
 }
 
 unsafe extern "C" fn construct(
@@ -105,7 +138,8 @@ unsafe extern "C" fn construct(
     kwargs: *mut PyObject,
 ) -> *mut PyObject {
     raw::method(|py| {
-        const NAMES: [&str; 5] = ["trace_id", "span_id", "trace_flags", "trace_state", "is_remote"];
+        const NAMES: [&str; 6] =
+            ["trace_id", "span_id", "trace_flags", "trace_state", "is_remote", "baggage"];
         // SAFETY: a tuple and, or null, a dict, as the interpreter passes.
         let (args, kwargs) = unsafe {
             (
@@ -118,7 +152,7 @@ unsafe extern "C" fn construct(
             all.set_item(name, py.None())?;
         }
         if args.len() > NAMES.len() {
-            return Err(PyTypeError::new_err("SpanContext() takes at most 5 arguments"));
+            return Err(PyTypeError::new_err("SpanContext() takes at most 6 arguments"));
         }
         for (name, value) in NAMES.iter().zip(args.iter()) {
             all.set_item(name, value)?;
@@ -129,21 +163,38 @@ unsafe extern "C" fn construct(
                 return Err(PyTypeError::new_err(format!("SpanContext() takes only {NAMES:?}")));
             }
         }
-        let given: Given = all.extract()?;
+        let given: Given<'_> = all.extract()?;
         let bad = |what: &str, value: &str, digits: usize| {
             PyValueError::new_err(format!(
                 "{what} {value:?}: expected {digits} lower-case hexadecimal digits, not all zero"
             ))
         };
-        let context = SpanContext {
-            trace_id: TraceId::from_hex(given.trace_id.as_bytes())
-                .ok_or_else(|| bad("trace_id", &given.trace_id, 32))?,
-            span_id: SpanId::from_hex(given.span_id.as_bytes())
-                .ok_or_else(|| bad("span_id", &given.span_id, 16))?,
-            trace_flags: given.trace_flags.unwrap_or(1),
-            remote: given.is_remote.unwrap_or(true),
+        let context = match (&given.trace_id, &given.span_id) {
+            (None, None) => SpanContext::default(),
+            (trace_id, span_id) => {
+                let (trace_id, span_id) = (
+                    trace_id.as_deref().unwrap_or_default(),
+                    span_id.as_deref().unwrap_or_default(),
+                );
+                SpanContext {
+                    trace_id: TraceId::from_hex(trace_id.as_bytes())
+                        .ok_or_else(|| bad("trace_id", trace_id, 32))?,
+                    span_id: SpanId::from_hex(span_id.as_bytes())
+                        .ok_or_else(|| bad("span_id", span_id, 16))?,
+                    trace_flags: given.trace_flags.unwrap_or(1),
+                    remote: given.is_remote.unwrap_or(true),
+                }
+            }
         };
-        Ok(Remote::object(context, given.trace_state.map(Into::into)))
+        let state = given.trace_state.filter(|state| !state.is_empty());
+        let state = state.map(|state| {
+            TraceState::parse(&state).map(Arc::new).ok_or_else(|| {
+                PyValueError::new_err(format!("trace_state {state:?} is no W3C tracestate"))
+            })
+        });
+        let baggage = given.baggage.map(|given| crate::baggage::read(&given)).transpose()?;
+        let baggage = baggage.filter(|baggage| !baggage.is_empty()).map(Arc::new);
+        Ok(Remote::with_baggage(context, state.transpose()?, baggage))
     })
 }
 
@@ -174,10 +225,15 @@ unsafe extern "C" fn is_remote(this: *mut PyObject, _: *mut c_void) -> *mut PyOb
 
 unsafe extern "C" fn trace_state(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: an attribute of this class.
-    match &unsafe { raw::value::<Remote>(this) }.node.tracestate {
-        Some(state) => text::string(state),
-        None => raw::none(),
-    }
+    state_of(&unsafe { raw::value::<Remote>(this) }.node)
+}
+
+unsafe extern "C" fn baggage(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: an attribute of this class.
+        let baggage = unsafe { raw::value::<Remote>(this) }.node.baggage.get();
+        Ok(crate::baggage::dict(py, baggage)?.into_any().into_ptr())
+    })
 }
 
 unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -187,9 +243,18 @@ unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObj
         // SAFETY: a live class.
         let class = unsafe { Bound::from_borrowed_ptr(py, class.cast()) };
         let context = node.context;
-        let (trace_id, span_id) = (context.trace_id.to_string(), context.span_id.to_string());
-        let args =
-            (trace_id, span_id, context.trace_flags, node.tracestate.as_deref(), context.remote);
+        let id = |id: String| context.is_valid().then_some(id);
+        let state = node.state.as_ref().map(|state| state.as_str());
+        // As a header, so that nothing is lost.
+        let baggage = node.baggage.get().and_then(|baggage| baggage.header());
+        let args = (
+            id(context.trace_id.to_string()),
+            id(context.span_id.to_string()),
+            context.trace_flags,
+            state,
+            context.remote,
+            baggage,
+        );
         Ok((class, args).into_pyobject(py)?.into_ptr())
     })
 }
@@ -211,8 +276,8 @@ unsafe extern "C" fn compare(
             return ffi::Py_NewRef(ffi::Py_NotImplemented());
         }
         let same = of(this) == of(other)
-            && raw::value::<Remote>(this).node.tracestate
-                == raw::value::<Remote>(other).node.tracestate;
+            && raw::value::<Remote>(this).node.state == raw::value::<Remote>(other).node.state
+            && raw::value::<Remote>(this).node.baggage == raw::value::<Remote>(other).node.baggage;
         ffi::PyBool_FromLong((same == (how == ffi::Py_EQ)).into())
     }
 }

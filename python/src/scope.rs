@@ -1,12 +1,15 @@
 //! `coati.context`: fields for every record inside.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::Arc;
 
+use coati_core::propagate::Baggage;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
+use crate::baggage;
 use crate::current::{Current, Entry, Node};
 use crate::fields::Layer;
 use crate::gil::Guarded;
@@ -18,6 +21,8 @@ pub struct Scope {
     pub node: Node,
     /// The current span, null outside any; a strong reference.
     span: *mut PyObject,
+    /// What this lasts as long as, where no statement ends it; else null. A strong reference.
+    below: Cell<*mut PyObject>,
 }
 
 // SAFETY: touched under the interpreter's lock only.
@@ -39,13 +44,17 @@ impl Raw for Scope {
 
     unsafe fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> c_int) -> c_int {
         match visit(self.span) {
-            0 => visit(self.node.left()),
+            0 => match visit(self.below.get()) {
+                0 => visit(self.node.left()),
+                stop => stop,
+            },
             stop => stop,
         }
     }
 
     fn clear(&self) {
         self.node.forget_left();
+        self.forget_below();
     }
 }
 
@@ -57,15 +66,58 @@ impl Scope {
             Some(below) => fields.over(below),
             None => fields.over(&Layer::default()),
         };
+        let scope = Self::bare(current);
+        let _ = scope.node.fields.set(Arc::new(fields));
+        if let Some(baggage) = below.and_then(|node| node.baggage.get()) {
+            let _ = scope.node.baggage.set(baggage.clone());
+        }
+        scope
+    }
+
+    /// A scope over what is current, with this baggage, until what is current now is left.
+    pub fn carrying(current: &Current, baggage: Arc<Baggage>) -> Self {
+        let scope = Self::bare(current);
+        let below = current.node();
+        if let Some(fields) =
+            baggage::fields(&baggage, below).or_else(|| below?.fields.get().cloned())
+        {
+            let _ = scope.node.fields.set(fields);
+        }
+        let _ = scope.node.baggage.set(baggage);
+        let object = current.object();
+        // SAFETY: live objects; one scope of this kind over another lasts as long as the lower one.
+        unsafe {
+            let nested = !object.is_null() && raw::is::<Self>(object);
+            let lower = if nested { raw::value::<Self>(object).below.get() } else { object };
+            let lower = if lower.is_null() { object } else { lower };
+            ffi::Py_XINCREF(lower);
+            scope.below.set(lower);
+        }
+        scope
+    }
+
+    fn bare(current: &Current) -> Self {
+        let below = current.node();
         let context = below.map(|node| node.context).unwrap_or_default();
-        let node = Node::new(context, below.and_then(|node| node.tracestate.clone()));
-        let _ = node.fields.set(Arc::new(fields));
-        Self { node, span: current.span().map_or(std::ptr::null_mut(), Bound::into_ptr) }
+        let node = Node::new(context, below.and_then(|node| node.state.clone()));
+        let span = current.span().map_or(std::ptr::null_mut(), Bound::into_ptr);
+        Self { node, span, below: Cell::new(std::ptr::null_mut()) }
+    }
+
+    /// Whether it lasts as long as `object`.
+    pub fn is_over(&self, object: *mut PyObject) -> bool {
+        self.below.get() == object
+    }
+
+    fn forget_below(&self) {
+        // SAFETY: our reference.
+        unsafe { ffi::Py_XDECREF(self.below.replace(std::ptr::null_mut())) };
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
+        self.forget_below();
         // SAFETY: our reference.
         unsafe { ffi::Py_XDECREF(self.span) };
     }

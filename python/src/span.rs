@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
+use crate::baggage;
 use crate::current::{Current, Entry, Node};
 use crate::exception::Told;
 use crate::gil::Guarded;
@@ -82,12 +83,37 @@ impl Span {
     /// The object of a span that has just been started.
     #[inline(always)]
     pub fn object(core: Core, parent: Option<&Node>) -> *mut PyObject {
+        Self::object_inside(core, parent, parent)
+    }
+
+    /// The same where the parent need not be what is `around` it.
+    #[inline(always)]
+    pub fn object_inside(
+        core: Core,
+        parent: Option<&Node>,
+        around: Option<&Node>,
+    ) -> *mut PyObject {
         let span_id = core.context().span_id;
-        let transparent = span_id == parent.map_or(SpanId::NONE, |parent| parent.context.span_id);
-        let tracestate = parent.and_then(|parent| parent.tracestate.clone());
-        let node = Node::new(*core.context(), tracestate);
+        let transparent = span_id == around.map_or(SpanId::NONE, |around| around.context.span_id);
+        let node = Node::new(*core.context(), parent.and_then(|parent| parent.state.clone()));
         let (core, entry) = (Guarded::new(core), Guarded::new(None));
         raw::new(Self { node, core, entry, depth: Cell::new(0), transparent })
+    }
+
+    /// A span that records nothing and stands for `node`, with its baggage over that of `current`.
+    pub fn standing_for(node: &Node, current: Option<&Node>) -> *mut PyObject {
+        let object = Self::object(Core::passing(node.context), Some(node));
+        if !object.is_null() {
+            // SAFETY: just made.
+            let own = unsafe { raw::value::<Self>(object) }.node();
+            baggage::adopt(own, node, current);
+            if let Some(baggage) = own.baggage.get()
+                && let Some(fields) = baggage::fields(baggage, current)
+            {
+                let _ = own.fields.set(fields);
+            }
+        }
+        object
     }
 
     /// What is current while it is entered.
@@ -173,7 +199,12 @@ pub unsafe fn enter(this: *mut PyObject) {
         return;
     }
     let current = Current::get();
-    if let Some(fields) = current.node().and_then(|node| node.fields.get()) {
+    let below = current.node();
+    let carries = |node: &Node| node.baggage.get().is_some();
+    if carries(&span.node) || below.is_some_and(carries) {
+        baggage::inherit(&span.node, below);
+    }
+    if let Some(fields) = below.and_then(|node| node.fields.get()) {
         let _ = span.node.fields.set(fields.clone());
     }
     let entry = Entry::enter(this, current);

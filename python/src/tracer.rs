@@ -10,6 +10,7 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::baggage;
 use crate::convert::{Owned, convert_text};
 use crate::current::{Current, Node};
 use crate::fields::{Layer, Simple, pairs};
@@ -108,7 +109,11 @@ impl Tracer {
     fn start_under(&self, name: &str, current: &Current) -> *mut PyObject {
         let parent = current.node();
         let start = Start { parent: parent.map(|node| node.context), ..Start::default() };
-        Span::object(self.0.start(name, start), parent)
+        let mut span = self.0.start(name, start);
+        if let Some(parent) = parent {
+            baggage::copy_fields(&mut span, parent);
+        }
+        Span::object(span, parent)
     }
 
     #[cold]
@@ -134,9 +139,19 @@ impl Tracer {
         let context: Option<SpanContext> = parent.map(|node| node.context);
         let started = self.0.start(&name, Start { parent: context, kind, start_time });
         // SAFETY: a new reference, or null with an error set.
-        let object = unsafe { Bound::from_owned_ptr_or_err(py, Span::object(started, parent)) }?;
+        let object = unsafe {
+            Bound::from_owned_ptr_or_err(py, Span::object_inside(started, parent, current.node()))
+        }?;
         // SAFETY: just made.
         let span = unsafe { raw::value::<Span>(object.as_ptr()) };
+        if let Some(chosen) = chosen {
+            baggage::adopt(span.node(), chosen, current.node());
+        }
+        let carries =
+            if span.node().baggage.get().is_some() { Some(span.node()) } else { current.node() };
+        if let Some(carries) = carries {
+            span.with_core(|core| baggage::copy_fields(core, carries));
+        }
         set_all(span, &attributes);
         for (target, attributes) in links.iter().flatten() {
             link(span, target, attributes)?;

@@ -131,8 +131,13 @@ impl Formats {
     /// What headers say.
     pub fn extract(self, headers: &Headers) -> Context {
         let mut context = Context::default();
-        self.iter().for_each(|format| format.extract(headers, &mut context));
+        self.extract_over(headers, &mut context);
         context
+    }
+
+    /// Puts what headers say over what others have said.
+    pub fn extract_over(self, headers: &Headers, context: &mut Context) {
+        self.iter().for_each(|format| format.extract(headers, context));
     }
 
     /// Hands each header that carries `context` to `put`, by its name in lower case.

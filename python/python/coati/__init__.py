@@ -1,6 +1,6 @@
 """Logs, spans and metrics of a program, recorded through one lock-free pipeline."""
 
-from coati import metrics
+from coati import baggage, metrics
 from coati._include import get_include
 from coati._native import (
     BoundCounter,
@@ -17,9 +17,11 @@ from coati._native import (
     Span,
     SpanContext,
     Stats,
+    Token,
     Tracer,
     UpDownCounter,
     __version__,
+    attach,
     configure,
     context,
     counter,
@@ -38,6 +40,7 @@ from coati._native import (
     observable_counter,
     observable_gauge,
     observable_up_down_counter,
+    set_propagators,
     shutdown,
     trace,
     up_down_counter,
@@ -59,9 +62,12 @@ __all__ = [
     "Span",
     "SpanContext",
     "Stats",
+    "Token",
     "Tracer",
     "UpDownCounter",
     "__version__",
+    "attach",
+    "baggage",
     "configure",
     "context",
     "counter",
@@ -82,6 +88,7 @@ __all__ = [
     "observable_counter",
     "observable_gauge",
     "observable_up_down_counter",
+    "set_propagators",
     "shutdown",
     "trace",
     "up_down_counter",

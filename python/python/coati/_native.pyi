@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from os import PathLike
-from typing import Any, Literal, ParamSpec, TypeVar, final, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, final, overload
 
 from typing_extensions import Self
 
@@ -161,19 +161,23 @@ class context:
 
 @final
 class SpanContext:
-    """The ids of a span, as they cross process boundaries.
+    """The ids of a span, as they cross process boundaries, and the baggage that goes with them.
+
+    Without both ids it stands for no span. ``baggage`` is a mapping, or the text of a header.
 
     Raises:
-        ValueError: an id is not lower-case hexadecimal of its length, or all zero.
+        ValueError: an id is not lower-case hexadecimal of its length, or all zero; ``trace_state``
+            or a name of ``baggage`` is malformed.
     """
 
     def __new__(
         cls,
-        trace_id: str,
-        span_id: str,
+        trace_id: str | None = None,
+        span_id: str | None = None,
         trace_flags: int = 1,
         trace_state: str | None = None,
         is_remote: bool = True,
+        baggage: Mapping[str, Any] | str | None = None,
     ) -> Self: ...
     @property
     def trace_id(self) -> str:
@@ -193,6 +197,9 @@ class SpanContext:
     @property
     def trace_state(self) -> str | None:
         """The W3C ``tracestate``, None where there is none."""
+    @property
+    def baggage(self) -> dict[str, str]:
+        """The baggage that came along, by name."""
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
@@ -209,6 +216,9 @@ class Span:
     @property
     def context(self) -> SpanContext:
         """Its ids, as they cross process boundaries."""
+    @property
+    def trace_state(self) -> str | None:
+        """The W3C ``tracestate``, None where there is none."""
     def get_span_context(self) -> SpanContext:
         """As ``context``, by OpenTelemetry's name."""
     def set_attribute(self, key: str, value: Any, /) -> None:
@@ -331,17 +341,72 @@ def trace(function_or_name: _F, /, **attributes: Any) -> _F:
     three the span is current only while their body runs.
     """
 
-def inject(headers: Any, context: Span | SpanContext | None = None) -> None:
-    """Put the current trace, or that of ``context``, into headers.
+@final
+class Token:
+    """What has been made current, until it is detached or its ``with`` statement ends."""
 
-    That is ``traceparent`` and, where there is one, ``tracestate``; outside any span, nothing.
+    def detach(self) -> None:
+        """Make current what was so before; later calls do nothing."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, /, *exc_info: object) -> None: ...
+    def __aenter__(self) -> Awaitable[Self]: ...
+    def __aexit__(self, /, *exc_info: object) -> Awaitable[None]: ...
+
+def attach(context: Span | SpanContext, /) -> Token:
+    """Make a context current: spans started inside are its children, and its baggage is sent on."""
+
+def baggage_set(name: str, value: object, metadata: str | None = None, /) -> Token:
+    """Set a name for whom is called from now on; ``metadata`` follows the value in the header.
+
+    Raises:
+        ValueError: the name is no token of HTTP, or the metadata cannot stand in a header.
+    """
+
+def baggage_get(name: str, default: Any = None, /) -> Any:
+    """The value of a name, a ``str``; ``default`` where there is none."""
+
+def baggage_get_all() -> dict[str, str]:
+    """All names with their values."""
+
+def baggage_remove(name: str, /) -> Token:
+    """Remove a name."""
+
+def baggage_clear() -> Token:
+    """Remove all names."""
+
+class _Propagator(Protocol):
+    def inject(self, headers: Any, context: SpanContext, /) -> object: ...
+    def extract(self, headers: Any, context: SpanContext, /) -> SpanContext | None: ...
+
+def set_propagators(propagators: Iterable[str | _Propagator] | None, /) -> None:
+    """Choose how contexts are carried, in place of the configuration's ``propagators``; None puts
+    those back.
+
+    Names are ``tracecontext``, ``baggage``, ``b3``, ``b3multi``, ``jaeger``, ``none``. An object's
+    ``inject`` writes a context into headers; its ``extract`` gives the context that headers and
+    those before it in the list have said, or None to leave it. What it raises is a problem in
+    ``health()``.
+
+    Raises:
+        ValueError: there is no such name.
+        TypeError: an object lacks a method.
+    """
+
+def inject(
+    headers: Any, context: Span | SpanContext | None = None, *, environ: bool = False
+) -> None:
+    """Put the current trace and baggage, or those of ``context``, into headers.
+
+    Headers are a mapping, an object with items, or a list of pairs. ``environ`` writes names of
+    environment variables, as into ``os.environ`` in any case. Outside any span there is no
+    ``traceparent``.
     """
 
 def extract(headers: Any, /) -> SpanContext:
     """The context that headers carry: a mapping, an object with ``items`` or ``get``, or pairs.
 
-    Names may be in any case. Without a good ``traceparent`` the context is not valid, and as a
-    parent it changes nothing.
+    Names may be in any case, and those of WSGI or of environment variables. Without a good
+    ``traceparent`` the context is not valid: as a parent it gives its baggage alone.
     """
 
 @final

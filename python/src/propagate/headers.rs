@@ -1,40 +1,15 @@
 //! Headers as frameworks have them: mappings, objects with `get` or `items`, lists of pairs; text
 //! or bytes, one value or several.
 
+use coati_core::propagate::{Format, Headers};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::text;
 
-/// The values found, in order.
-#[derive(Default)]
-pub struct Found {
-    pub traceparent: Vec<String>,
-    pub tracestate: Vec<String>,
-}
-
-impl Found {
-    fn add(&mut self, name: &str, value: &Bound<'_, PyAny>) {
-        let place = if name.eq_ignore_ascii_case("traceparent") {
-            &mut self.traceparent
-        } else if name.eq_ignore_ascii_case("tracestate") {
-            &mut self.tracestate
-        } else {
-            return;
-        };
-        if let Some(value) = string(value) {
-            place.push(value);
-        } else if let Ok(values) = value.cast::<PyList>() {
-            place.extend(values.iter().filter_map(|value| string(&value)));
-        } else if let Ok(values) = value.cast::<PyTuple>() {
-            place.extend(values.iter().filter_map(|value| string(&value)));
-        }
-    }
-}
-
 /// What `headers` say. Whatever cannot be read says nothing.
-pub fn find(headers: &Bound<'_, PyAny>) -> PyResult<Found> {
-    let mut found = Found::default();
+pub fn find(headers: &Bound<'_, PyAny>) -> PyResult<Headers> {
+    let mut found = Headers::default();
     if headers.is_none() {
         return Ok(found);
     }
@@ -50,31 +25,47 @@ pub fn find(headers: &Bound<'_, PyAny>) -> PyResult<Found> {
     Ok(found)
 }
 
-fn read(found: &mut Found, pairs: &Bound<'_, PyAny>) -> PyResult<()> {
+fn read(found: &mut Headers, pairs: &Bound<'_, PyAny>) -> PyResult<()> {
     for pair in pairs.try_iter()? {
         let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
         if let Some(name) = string(&name) {
-            found.add(&name, &value);
+            add(found, name, &value);
         }
     }
     Ok(())
 }
 
-fn ask(found: &mut Found, get: &Bound<'_, PyAny>) -> PyResult<()> {
-    for name in ["traceparent", "tracestate"] {
-        let value = get.call1((name,))?;
+fn ask(found: &mut Headers, get: &Bound<'_, PyAny>) -> PyResult<()> {
+    let names = Format::ALL.into_iter().flat_map(Format::fields);
+    for name in names.chain(&["x-b3-flags"]) {
+        let value = get.call1((*name,))?;
         if !value.is_none() {
-            found.add(name, &value);
+            add(found, name, &value);
         }
     }
     Ok(())
 }
 
-fn string(object: &Bound<'_, PyAny>) -> Option<String> {
-    if let Ok(string) = object.cast::<PyString>() {
-        // SAFETY: a `str` that lives over the call.
-        return unsafe { text::utf8(string.as_ptr()) }.map(str::to_owned);
+fn add(found: &mut Headers, name: &str, value: &Bound<'_, PyAny>) {
+    let mut one = |value: &Bound<'_, PyAny>| {
+        if let Some(value) = string(value) {
+            found.add(name, value);
+        }
+    };
+    if let Ok(values) = value.cast::<PyList>() {
+        values.iter().for_each(|value| one(&value));
+    } else if let Ok(values) = value.cast::<PyTuple>() {
+        values.iter().for_each(|value| one(&value));
+    } else {
+        one(value);
     }
-    let bytes = object.cast::<PyBytes>().ok()?;
-    std::str::from_utf8(bytes.as_bytes()).ok().map(str::to_owned)
+}
+
+/// The text of a `str` or of bytes.
+pub fn string<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    if let Ok(string) = object.cast::<PyString>() {
+        // SAFETY: a `str` that is borrowed for as long as its text.
+        return unsafe { text::utf8(string.as_ptr()) };
+    }
+    std::str::from_utf8(object.cast::<PyBytes>().ok()?.as_bytes()).ok()
 }

@@ -35,10 +35,11 @@ pub static METHODS: Table<[ffi::PyMethodDef; 14]> = Table([
     raw::END,
 ]);
 
-pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 4]> = Table([
+pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 5]> = Table([
     raw::getter(c"trace_id", trace_id, c"32 lower-case hexadecimal digits."),
     raw::getter(c"span_id", span_id, c"16 lower-case hexadecimal digits."),
     raw::getter(c"context", context, c"Its ids, as they cross process boundaries."),
+    raw::getter(c"trace_state", trace_state, c"The W3C `tracestate`, None where there is none."),
     raw::NO_MORE,
 ]);
 
@@ -357,7 +358,12 @@ unsafe extern "C" fn span_id(this: *mut PyObject, _: *mut c_void) -> *mut PyObje
 unsafe extern "C" fn context(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: an attribute of this class.
     let node = unsafe { of(this) }.node();
-    Remote::object(node.context, node.tracestate.clone())
+    Remote::like(node, None)
+}
+
+unsafe extern "C" fn trace_state(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: an attribute of this class.
+    remote::state_of(unsafe { of(this) }.node())
 }
 
 unsafe extern "C" fn context_method(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
