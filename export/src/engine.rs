@@ -197,6 +197,7 @@ impl Engine {
                 max_string: config.metrics.max_string,
                 shard_bytes: config.metrics.shard_bytes,
                 label_policy: Some(labels),
+                views: config.metrics.views.iter().map(config::View::core).collect(),
             },
             make_region,
             wait: self.options.wait,

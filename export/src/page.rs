@@ -79,11 +79,18 @@ fn respond(
     }
 }
 
-/// Instruments beyond the limit are a problem as long as the engine runs.
+/// Instruments beyond the limit, and views that cannot be, are a problem as long as the engine runs.
 pub(crate) fn note_refused(store: &Store, health: &Health) {
     if let Some(Refused { times, name }) = store.refused() {
         let reason =
             format!("no room for `{name}` (metrics.max_instruments), {times} times refused");
         health.problem("instruments", &reason, 0);
+    }
+    if let Some(Refused { times, name }) = store.clashed() {
+        let reason = format!(
+            "`{name}` keeps its name: the one of its view belongs to another that counts otherwise \
+             ({times} such instruments)"
+        );
+        health.problem("metrics.views", &reason, 0);
     }
 }

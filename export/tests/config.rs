@@ -648,3 +648,30 @@ fn secrets_are_in_no_error_and_no_list() {
     assert!(shown.concat().contains("authorization"), "{shown:?}");
     assert!(!format!("{:?}", config.metrics).contains(SECRET));
 }
+
+#[test]
+fn views_say_what_is_wrong_with_them() {
+    let with = |view: Value| from_dict(json!({"metrics": {"views": [{"instrument": "a"}, view]}}));
+    let refused = [
+        (json!({}), "metrics.views[1].instrument"),
+        (json!("a"), "metrics.views[1] = "),
+        (json!({"instrument": "a", "nam": "b"}), "did you mean name?"),
+        (json!({"instrument": "a", "name": "1 b"}), "a letter or `_`"),
+        (json!({"instrument": "a*", "name": "b"}), "without `*` and `?`"),
+        (json!({"instrument": "a", "keep": ["x"], "drop": ["y"]}), "only without"),
+        (json!({"instrument": "a", "keep": "x"}), "a list of strings"),
+        (json!({"instrument": "a", "buckets": [2, 1]}), "each greater than the one before"),
+        (json!({"instrument": "a", "buckets": ["1"]}), "a list of finite numbers"),
+        (json!({"instrument": "a", "buckets": [1], "aggregation": "drop"}), "explicit, or no"),
+        (json!({"instrument": "a", "aggregation": "exponentil"}), "did you mean exponential?"),
+    ];
+    for (view, wanted) in refused {
+        let said = refusal(with(view));
+        assert!(said.contains(wanted) && said.contains("metrics.views[1]"), "{said}");
+    }
+    let config = with(json!({"instrument": "b.*", "buckets": [1, 2.5], "drop": ["user"]})).unwrap();
+    assert_eq!(config.metrics.views[1].buckets.as_deref(), Some(&[1.0, 2.5][..]));
+    let variable = r#"[{"instrument": "x", "aggregation": "drop"}]"#;
+    let config = from_env(&[("COATI_METRICS_VIEWS", variable)]).unwrap();
+    assert_eq!(config.metrics.views.len(), 1);
+}

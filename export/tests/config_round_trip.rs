@@ -70,6 +70,31 @@ fn endpoint(form: &'static str) -> BoxedStrategy<Value> {
     prop_oneof![address(), table.prop_map(Value::Object), secured].boxed()
 }
 
+fn view(form: &'static str) -> BoxedStrategy<Value> {
+    let bounds = prop::collection::btree_set(-1000..1000i32, 0..5)
+        .prop_map(|bounds| bounds.into_iter().map(f64::from).map(Value::from).collect());
+    let aggregation = prop_oneof![
+        bounds.prop_map(|bounds: Vec<Value>| ("buckets", Value::from(bounds))),
+        one_of(&["exponential", "explicit", "drop"]).prop_map(|word| ("aggregation", word)),
+    ];
+    let labels = (one_of(&["keep", "drop"]), texts(form));
+    let name = "[a-z][a-z.]{0,9}";
+    (name, name, text(form), labels, aggregation)
+        .prop_map(|(instrument, name, description, (which, labels), (how, value))| {
+            let mut view = json!({"name": name, "description": description});
+            for key in
+                ["instrument", "name", "description", "keep", "drop", "buckets", "aggregation"]
+            {
+                view[key] = view.get(key).cloned().unwrap_or_default();
+            }
+            view["instrument"] = instrument.into();
+            view[which.as_str().unwrap()] = labels;
+            view[how] = value;
+            view
+        })
+        .boxed()
+}
+
 fn attribute(form: &'static str) -> BoxedStrategy<Value> {
     let fraction = (-1e9..1e9f64).prop_map(Value::from);
     prop_oneof![text(form), any::<i64>().prop_map(Value::from), fraction, flag()].boxed()
@@ -156,6 +181,7 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("metrics.max_labels", number(0..=MIB)),
         ("metrics.max_string", number(0..=MIB)),
         ("metrics.prometheus", endpoint(form)),
+        ("metrics.views", prop::collection::vec(view(form), 0..3).prop_map(Value::from).boxed()),
         ("metrics.shard_bytes", number(64 << 10..=64 << 30)),
         ("ring.bytes", power),
         // Never less than one ring.

@@ -478,3 +478,36 @@ fn an_engine_stops_while_its_endpoint_still_waits_for_a_port() {
     engine.shutdown(PATIENCE);
     assert_eq!(engine.prometheus_address(), None);
 }
+
+#[test]
+fn views_are_seen_wherever_metrics_are() {
+    let engine = start(json!({
+        "metrics": {"views": [
+            {"instrument": "runs", "name": "agent.runs", "keep": ["ok"]},
+            {"instrument": "noise*", "aggregation": "drop"},
+            {"instrument": "time", "buckets": [1, 2]},
+            {"instrument": "load", "name": "agent.runs"},
+        ]},
+        "sinks": [],
+    }));
+    let make = |name, kind| {
+        Instrument::new(engine.hub().clone(), Descriptor::new(name, kind, "", "")).unwrap()
+    };
+    let runs = make("runs", Kind::Counter);
+    for user in 0..3 {
+        let labels = [("ok", LabelValue::Bool(true)), ("user", LabelValue::Int(user))];
+        runs.bind(&labels).add_int(1);
+    }
+    make("noise.a", Kind::Gauge).bind(&[]).set(1.0);
+    make("time", Kind::Histogram).bind(&[]).record(1.5);
+    assert_eq!(engine.health()["ok"], true);
+    make("load", Kind::Gauge).bind(&[]).set(1.0);
+    let text = engine.prometheus_text();
+    assert!(text.contains("agent_runs_total{ok=\"true\"} 3\n"), "{text}");
+    assert!(text.contains("time_bucket{le=\"2.0\"} 1\n") && !text.contains("noise"), "{text}");
+    let snapshot = engine.snapshot();
+    let names: Vec<_> = snapshot.iter().map(|metric| &*metric.descriptor.name).collect();
+    assert_eq!(names, ["agent.runs", "time", "load"]);
+    let health = engine.health();
+    assert_eq!(health["problems"][0]["component"], "metrics.views", "{health}");
+}

@@ -93,6 +93,11 @@ impl Descriptor {
         }
     }
 
+    /// Whether both count the same in the same way.
+    pub(super) fn counts_as(&self, other: &Self) -> bool {
+        (self.kind, &self.unit, self.bounds()) == (other.kind, &other.unit, other.bounds())
+    }
+
     /// Cuts unit and description.
     pub(super) fn cut(&mut self, limit: usize) {
         for text in [&mut self.unit, &mut self.description] {
@@ -102,11 +107,16 @@ impl Descriptor {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), MetricError> {
-        let name = &*self.name;
+    /// Whether an instrument may be called so.
+    pub fn is_name(name: &str) -> bool {
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let goes_on = |c: char| c.is_ascii_alphanumeric() || "_.-/:".contains(c);
-        if !begins || name.len() > 255 || !name.chars().all(goes_on) {
+        begins && name.len() <= 255 && name.chars().all(goes_on)
+    }
+
+    pub(super) fn check(&self) -> Result<(), MetricError> {
+        let name = &*self.name;
+        if !Self::is_name(name) {
             return Err(MetricError::Name { name: name.into() });
         }
         let bounds = self.bounds().unwrap_or_default();

@@ -5,6 +5,7 @@ use super::index::{Index, intern};
 use super::label::{Canonical, Label, LabelPolicy, LabelValue, OwnedLabel, within};
 use super::registry::Registry;
 use super::series::{Core, Series};
+use super::view::LabelFilter;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use std::sync::Arc;
@@ -31,19 +32,26 @@ pub struct Instrument {
     series: Mutex<Vec<Arc<Series>>>,
     /// Series beside the overflow series.
     room: usize,
+    /// Which labels its series have; `None`: all.
+    labels: Option<LabelFilter>,
 }
 
 impl Instrument {
-    pub(super) fn new(id: u32, descriptor: Arc<Descriptor>, common: Arc<Common>) -> Self {
+    pub(super) fn new(
+        id: u32,
+        descriptor: Arc<Descriptor>,
+        labels: Option<LabelFilter>,
+        common: Arc<Common>,
+    ) -> Self {
         let registry = common.registry.clone();
         let core = Arc::new(Core { id, descriptor, registry });
         let room = common.max_series.saturating_sub(1);
-        Self { core, common, series: Mutex::new(Vec::new()), room }
+        Self { core, common, series: Mutex::new(Vec::new()), room, labels }
     }
 
     /// One that has the overflow series alone.
     pub(super) fn refusing(id: u32, descriptor: Arc<Descriptor>, common: Arc<Common>) -> Self {
-        Self { room: 0, ..Self::new(id, descriptor, common) }
+        Self { room: 0, ..Self::new(id, descriptor, None, common) }
     }
 
     /// What it is.
@@ -61,9 +69,17 @@ impl Instrument {
         Arc::ptr_eq(&self.core, series.core())
     }
 
-    /// Calls `f` with labels of bounded number and length.
+    pub(super) fn filter(&self) -> Option<&LabelFilter> {
+        self.labels.as_ref()
+    }
+
+    /// Calls `f` with the labels that stay, of bounded number and length.
     fn bounded<R>(&self, labels: &[Label<'_>], f: impl FnOnce(&[Label<'_>]) -> R) -> R {
-        within(labels, self.common.max_labels, self.common.max_string, f)
+        let (most, limit) = (self.common.max_labels, self.common.max_string);
+        match &self.labels {
+            None => within(labels, most, limit, f),
+            Some(filter) => within(&filter.apply(labels), most, limit, f),
+        }
     }
 
     fn canonical<'a>(&self, labels: &[Label<'a>]) -> (Canonical<'a>, u64) {

@@ -38,6 +38,7 @@ mod series;
 mod shard;
 mod snapshot;
 mod store;
+mod view;
 mod windows;
 
 pub use buckets::SCALE;
@@ -52,3 +53,4 @@ pub use series::Series;
 pub use shard::Shard;
 pub use snapshot::{MetricSnapshot, Number, SeriesSnapshot, Stats, Value};
 pub use store::{Refused, Store, StoreConfig};
+pub use view::{Aggregation, LabelFilter, View};

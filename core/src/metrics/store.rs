@@ -9,6 +9,7 @@ use super::registry::Registry;
 use super::series::Series;
 use super::shard::Shard;
 use super::snapshot::{MetricSnapshot, SeriesSnapshot, Value};
+use super::view::{self, Shown, View};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use std::collections::HashMap;
@@ -30,6 +31,8 @@ pub struct StoreConfig {
     pub shard_bytes: usize,
     /// Redaction of labels.
     pub label_policy: Option<Arc<dyn LabelPolicy>>,
+    /// Instruments shown otherwise than they are made.
+    pub views: Arc<[View]>,
 }
 
 impl Default for StoreConfig {
@@ -41,20 +44,27 @@ impl Default for StoreConfig {
             max_string: 4096,
             shard_bytes: 64 << 20,
             label_policy: None,
+            views: view::none(),
         }
     }
 }
 
 #[derive(Default)]
 struct Instruments {
+    /// Those that are shown.
     all: Vec<Arc<Instrument>>,
-    by_name: HashMap<Box<str>, Arc<Instrument>>,
+    /// By the name with which it was made, with the description of then.
+    by_name: HashMap<Box<str>, (Arc<Descriptor>, Arc<Instrument>)>,
+    /// By the name under which it is shown, where there are views.
+    by_shown_name: HashMap<Box<str>, Arc<Instrument>>,
+    /// Those that views would have called as others are.
+    clashed: Refused,
     /// What stands for those beyond the limit: it ignores numbers, or distributions.
     refusing: [Option<Arc<Instrument>>; 2],
     refused: Refused,
 }
 
-/// Instruments beyond the limit.
+/// Instruments that could not be had as they were wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {
     /// How often one was asked for.
@@ -73,6 +83,7 @@ pub struct Store {
     common: Arc<Common>,
     instruments: Mutex<Instruments>,
     max_instruments: AtomicUsize,
+    views: Arc<[View]>,
     callbacks: Mutex<Vec<Callback>>,
     readers: AtomicU64,
 }
@@ -94,6 +105,7 @@ impl Store {
             common: Arc::new(common),
             instruments: Mutex::default(),
             max_instruments: AtomicUsize::new(config.max_instruments),
+            views: config.views,
             callbacks: Mutex::default(),
             readers: AtomicU64::new(0),
         })
@@ -106,19 +118,46 @@ impl Store {
         descriptor.check()?;
         descriptor.cut(self.common.max_string);
         let mut instruments = lock(&self.instruments);
-        if let Some(known) = instruments.by_name.get(&descriptor.name) {
-            known.descriptor().agrees(&descriptor)?;
+        if let Some((made, known)) = instruments.by_name.get(&descriptor.name) {
+            made.agrees(&descriptor)?;
             return Ok(known.clone());
         }
-        if instruments.all.len() >= self.max_instruments.load(Ordering::Relaxed) {
+        if instruments.by_name.len() >= self.max_instruments.load(Ordering::Relaxed) {
             return Ok(self.refuse(&mut instruments, &descriptor));
         }
-        let id = instruments.all.len() as u32;
-        let name = descriptor.name.clone();
-        let new = Arc::new(Instrument::new(id, Arc::new(descriptor), self.common.clone()));
-        instruments.all.push(new.clone());
-        instruments.by_name.insert(name, new.clone());
+        let made = Arc::new(descriptor);
+        let new = self.make(&mut instruments, &made);
+        instruments.by_name.insert(made.name.clone(), (made, new.clone()));
         Ok(new)
+    }
+
+    /// A new instrument, or the one that views make of this one, too.
+    fn make(&self, instruments: &mut Instruments, made: &Arc<Descriptor>) -> Arc<Instrument> {
+        let id = instruments.by_name.len() as u32;
+        let common = self.common.clone();
+        if self.views.is_empty() {
+            let new = Arc::new(Instrument::new(id, made.clone(), None, common));
+            instruments.all.push(new.clone());
+            return new;
+        }
+        let Shown { mut descriptor, labels, dropped } = view::show(&self.views, made);
+        if dropped {
+            return Arc::new(Instrument::refusing(id, made.clone(), common));
+        }
+        if let Some(known) = instruments.by_shown_name.get(&descriptor.name) {
+            let alike = known.descriptor().counts_as(&descriptor);
+            if alike && known.filter() == labels.as_ref() {
+                return known.clone();
+            }
+            let times = instruments.clashed.times + 1;
+            instruments.clashed = Refused { times, name: made.name.clone() };
+            descriptor.name.clone_from(&made.name);
+        }
+        let name = descriptor.name.clone();
+        let new = Arc::new(Instrument::new(id, Arc::new(descriptor), labels, common));
+        instruments.all.push(new.clone());
+        instruments.by_shown_name.entry(name).or_insert_with(|| new.clone());
+        new
     }
 
     /// A series counts calls that do not fit its kind and does nothing else: the kind that fits no
@@ -146,6 +185,13 @@ impl Store {
     pub fn refused(&self) -> Option<Refused> {
         let instruments = lock(&self.instruments);
         (instruments.refused.times > 0).then(|| instruments.refused.clone())
+    }
+
+    /// The instruments that views would have called as another one that counts otherwise: they keep
+    /// their names. `None` if there were none.
+    pub fn clashed(&self) -> Option<Refused> {
+        let instruments = lock(&self.instruments);
+        (instruments.clashed.times > 0).then(|| instruments.clashed.clone())
     }
 
     /// A shard for the calling thread alone; at its start.
@@ -201,7 +247,7 @@ impl Store {
         metrics.collect()
     }
 
-    /// All instruments, oldest first.
+    /// All instruments that are shown, oldest first.
     pub fn instruments(&self) -> Vec<Arc<Instrument>> {
         lock(&self.instruments).all.clone()
     }

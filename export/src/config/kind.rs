@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::nearest;
 use super::schema::{self, Row};
-use super::{ConfigError, Source, endpoint};
+use super::{ConfigError, Source, endpoint, view};
 use crate::redact::keys::MASK;
 
 /// One bit each in the mask of the sinks that want a record.
@@ -50,6 +50,10 @@ pub(super) enum Kind {
     Table(&'static [Row]),
     /// A list of tables, each of a type with a schema of its own.
     Sinks,
+    /// A list of tables.
+    Views,
+    /// Finite numbers, each greater than the one before.
+    Bounds,
 }
 
 impl Kind {
@@ -80,6 +84,8 @@ impl Kind {
                 let names: Vec<_> = rows.iter().map(|row| row.path).collect();
                 format!("a table of {}", names.join(", "))
             }
+            Self::Views => format!("a list of tables, each {}", Self::Table(view::ROWS).accepts()),
+            Self::Bounds => "a list of finite numbers, each greater than the one before".into(),
             Self::Sinks => {
                 format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
             }
@@ -208,6 +214,24 @@ impl Kind {
                     schema::check_sink(&format!("{key}[{index}]"), sink, source)
                 });
                 sinks.collect()
+            }
+            Self::Views => {
+                let list = value.as_array().ok_or_else(refuse)?;
+                let views = list
+                    .iter()
+                    .enumerate()
+                    .map(|(index, view)| view::check(&format!("{key}[{index}]"), view, source));
+                views.collect()
+            }
+            Self::Bounds => {
+                let list = value.as_array().ok_or_else(refuse)?;
+                let bounds: Option<Vec<f64>> = list.iter().map(Value::as_f64).collect();
+                let bounds = bounds.ok_or_else(refuse)?;
+                let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+                if !ascending || bounds.iter().any(|bound| !bound.is_finite()) {
+                    return Err(refuse());
+                }
+                Ok(bounds.into())
             }
             Self::Bool => Err(refuse()),
         }

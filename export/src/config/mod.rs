@@ -18,6 +18,7 @@ mod preset;
 mod schema;
 mod settings;
 mod source;
+mod view;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -36,6 +37,8 @@ pub use settings::{
     Redaction, Ring, Settings, Signal, Sink, Spans, Stream,
 };
 pub use source::Source;
+pub(crate) use view::DEFAULT_BOUNDS;
+pub use view::{Aggregation, View};
 
 use env::Environment;
 use layers::Layers;

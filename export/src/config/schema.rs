@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Refusal, nearest, show};
 use super::kind::Kind;
-use super::{ConfigError, Source, endpoint, otlp};
+use super::{ConfigError, Source, endpoint, otlp, view};
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -257,6 +257,14 @@ pub(super) const ROWS: &[Row] = &[
         default: "60000",
         otel: &["OTEL_METRIC_EXPORT_INTERVAL"],
         meaning: "Time between two prints of metrics to consoles that take them",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.views",
+        kind: Kind::Views,
+        default: "[]",
+        meaning: "Instruments shown otherwise than they are made: tables of the keys below; of two \
+                  for one instrument the later one counts",
         ..RESTART
     },
     Row {
@@ -625,6 +633,9 @@ pub fn defaults_table() -> String {
         line("", row);
         if let Kind::Endpoint = row.kind {
             endpoint::ROWS.iter().for_each(|inner| line("metrics.prometheus.", inner));
+        }
+        if let Kind::Views = row.kind {
+            view::ROWS.iter().for_each(|inner| line("metrics.views.", inner));
         }
     }
     for kind in SINK_TYPES {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
 use super::otlp::OtlpSink;
+use super::view::View;
 
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,6 +139,8 @@ pub struct Metrics {
     pub prometheus: Option<Endpoint>,
     /// Time between two prints of metrics to consoles that take them.
     pub console_interval_ms: u64,
+    /// Instruments shown otherwise than they are made.
+    pub views: Vec<View>,
     /// Memory for the cells that belong to one thread each.
     pub shard_bytes: usize,
 }

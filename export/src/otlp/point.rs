@@ -7,14 +7,10 @@ use coati_core::metrics::{
     Value,
 };
 
+use crate::config::DEFAULT_BOUNDS;
+
 /// Most exponential buckets a side, as the specification has it.
 const MOST_BUCKETS: usize = 160;
-
-/// The specification's default bounds.
-const DEFAULT_BOUNDS: [f64; 15] = [
-    0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
-    10000.0,
-];
 
 /// What all points of one export have in common.
 #[derive(Debug, Clone, Copy)]
