@@ -26,6 +26,7 @@ mod remote;
 mod scope;
 mod span;
 mod special;
+mod stream;
 mod text;
 mod trace;
 mod tracer;
@@ -70,6 +71,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let span = raw::make::<span::Span>(py)?;
     special::add_to(&span, span::enter_method, span::exit_method)?;
     module.add("Span", span)?;
+    module.add("StreamSpan", stream::make(py)?)?;
     module.add("SpanContext", raw::make::<remote::Remote>(py)?)?;
     baggage::add_to(module)?;
     module.add_function(wrap_pyfunction!(propagate::set_propagators, module)?)?;

@@ -14,6 +14,9 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+pub use driver::Kept;
+pub use routine::{attribute_of, call};
+
 use crate::convert::Owned;
 use crate::fields::{Layer, pairs};
 use crate::raw::{self, Args, Class, Raw};

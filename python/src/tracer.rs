@@ -21,6 +21,7 @@ use crate::names::{self, SPAN_PARAMETERS};
 use crate::raw::{self, Args, Class, Raw, Table};
 use crate::remote::node_of;
 use crate::span::{Span, link, set_all, timestamp};
+use crate::stream::Stream;
 use crate::text;
 
 /// A named source of spans.
@@ -28,10 +29,11 @@ pub struct Tracer(Core);
 
 static CLASS: Class = Class::new();
 
-static METHODS: Table<[ffi::PyMethodDef; 5]> = Table([
+static METHODS: Table<[ffi::PyMethodDef; 6]> = Table([
     raw::fast(c"span", span, c"span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span, to be used in a `with` or `async with` statement."),
     raw::fast(c"start_span", span, c"start_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span that `end()` ends."),
     raw::fast(c"start_as_current_span", span, c"start_as_current_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nOpenTelemetry's name for `span`."),
+    raw::fast(c"stream_span", stream_span, c"stream_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span over a stream: what `wrap(iterator)` gives tells it of each chunk."),
     raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
     raw::END,
 ]);
@@ -246,6 +248,17 @@ unsafe extern "C" fn span(
         // SAFETY: a method of this class.
         unsafe { raw::value::<Tracer>(this) }.start(py, &Args::new(args, count, names))
     })
+}
+
+unsafe extern "C" fn stream_span(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: as for this method.
+    let span = unsafe { span(this, args, count, names) };
+    if span.is_null() { span } else { Stream::object(span) }
 }
 
 unsafe extern "C" fn reduce(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

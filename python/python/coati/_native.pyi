@@ -269,6 +269,88 @@ class Span:
     def __aenter__(self) -> Awaitable[Self]: ...
     def __aexit__(self, /, *exc_info: object) -> Awaitable[None]: ...
 
+@final
+class StreamSpan:
+    """A span over what an iterator gives bit by bit, made by ``Tracer.stream_span``.
+
+    Current inside a ``with`` or ``async with`` statement. It ends when the statement and all
+    wrapped iterators have: a wrapped iterator may outlive the statement, and needs none. At its end
+    it tells ``coati.stream.chunks``, ``coati.stream.end`` (``exhausted``, ``closed``,
+    ``cancelled``, ``error`` or ``collected``), ``gen_ai.response.time_to_first_chunk``,
+    ``coati.stream.gap.max`` and ``.mean`` (seconds between chunks), and what was gathered.
+    """
+
+    @property
+    def span(self) -> Span:
+        """The span itself."""
+    @property
+    def trace_id(self) -> str:
+        """32 lower-case hexadecimal digits."""
+    @property
+    def span_id(self) -> str:
+        """16 lower-case hexadecimal digits."""
+    @property
+    def context(self) -> SpanContext:
+        """Its ids, as they cross process boundaries."""
+    @property
+    def trace_state(self) -> str | None:
+        """The W3C ``tracestate``, None where there is none."""
+    def wrap(self, iterator: Any, /) -> Any:
+        """An iterator over the same, synchronous or asynchronous, whose chunks the span tells of.
+
+        It has the attributes and methods of the one inside.
+        """
+    def gather(self, function: _F, /, *, total: bool = False) -> _F:
+        """Call ``function`` with each chunk; a mapping that it gives becomes attributes at the end.
+
+        Of equal names the last value counts, or with ``total`` the sum.
+        """
+    def end(self) -> None:
+        """End it now; later calls do nothing."""
+    def get_span_context(self) -> SpanContext:
+        """As ``Span.get_span_context``."""
+    def set_attribute(self, key: str, value: Any, /) -> None:
+        """As ``Span.set_attribute``."""
+    def set_attributes(self, attributes: Mapping[str, Any], /) -> None:
+        """As ``Span.set_attributes``."""
+    def add_event(
+        self,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        /,
+        **fields: Any,
+    ) -> None:
+        """As ``Span.add_event``."""
+    def add_link(
+        self,
+        context: Span | SpanContext,
+        attributes: Mapping[str, Any] | None = None,
+        /,
+        **fields: Any,
+    ) -> None:
+        """As ``Span.add_link``."""
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        /,
+        **fields: Any,
+    ) -> None:
+        """As ``Span.record_exception``."""
+    def set_status(
+        self, status: Literal["ok", "error", "unset"], description: str | None = None
+    ) -> None:
+        """As ``Span.set_status``."""
+    def update_name(self, name: str, /) -> None:
+        """As ``Span.update_name``."""
+    def is_recording(self) -> bool:
+        """As ``Span.is_recording``."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, /, *exc_info: object) -> None: ...
+    def __aenter__(self) -> Awaitable[Self]: ...
+    def __aexit__(self, /, *exc_info: object) -> Awaitable[None]: ...
+
 _Kind = Literal["internal", "server", "client", "producer", "consumer"]
 _Link = Span | SpanContext | tuple[Span | SpanContext, Mapping[str, Any]]
 
@@ -324,6 +406,19 @@ class Tracer:
         **fields: Any,
     ) -> Span:
         """OpenTelemetry's name for ``span``."""
+    def stream_span(
+        self,
+        name: str,
+        /,
+        *,
+        parent: Span | SpanContext | None = None,
+        kind: _Kind = "internal",
+        links: Iterable[_Link] = (),
+        start_time: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> StreamSpan:
+        """Start a span over a stream: ``for chunk in s.wrap(iterator)`` tells it of each chunk."""
 
 def get_tracer(name: str = "", /) -> Tracer:
     """The tracer called ``name``, the same one each time."""

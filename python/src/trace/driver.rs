@@ -182,7 +182,7 @@ impl Drop for Driver {
 }
 
 /// The exception that was set, set again at the end.
-struct Kept {
+pub struct Kept {
     class: *mut PyObject,
     value: *mut PyObject,
     trace: *mut PyObject,
@@ -191,7 +191,7 @@ struct Kept {
 impl Kept {
     /// # Safety
     /// The interpreter is attached.
-    unsafe fn new() -> Self {
+    pub unsafe fn new() -> Self {
         let null = std::ptr::null_mut();
         let mut kept = Self { class: null, value: null, trace: null };
         // SAFETY: three places for new references.
