@@ -17,7 +17,7 @@ import requests.structures
 import starlette.datastructures
 import werkzeug.datastructures
 from coati import baggage
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -152,6 +152,7 @@ VALUE = st.text([chr(c) for c in range(33, 127) if chr(c) not in ",="], min_size
 TOKEN = st.text("azAZ09!#$%&'*+-.^_`|~", min_size=1, max_size=10)
 
 
+@settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     state=st.dictionaries(KEY, VALUE, max_size=8),
     carried=st.dictionaries(TOKEN, st.text(st.characters(exclude_categories=["Cs"])), max_size=8),
