@@ -47,6 +47,15 @@ pub fn of(_: Python<'_>) -> Option<CallSite> {
     }
 }
 
+/// The place that another library found: a file and a line.
+#[cold]
+pub fn given(site: &Bound<'_, PyAny>) -> Option<CallSite> {
+    let (name, line): (Bound<'_, PyAny>, u32) = site.extract().ok()?;
+    // SAFETY: a live object.
+    let Id(file) = unsafe { file(name.as_ptr()) }?;
+    Some(CallSite { file, line })
+}
+
 /// # Safety
 /// `name` is a live object.
 unsafe fn file(name: *mut PyObject) -> Option<Id> {

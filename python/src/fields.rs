@@ -8,6 +8,7 @@ use coati_core::record::read::Fields;
 use coati_core::record::value::{Field, Key};
 use coati_core::record::words::Words;
 use coati_core::record::write::Encoder;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -53,6 +54,27 @@ impl<'a> Simple<'a> {
         }
         self.len = values.len();
         true
+    }
+
+    /// Reads the pairs of a dict; `None` where one needs conversion or they are too many, `Some` of
+    /// whether a key is an attribute of the standard library's log records.
+    ///
+    /// # Safety
+    /// `dict` is an exact `dict` that nobody changes while `self` is in use.
+    #[inline(always)]
+    pub unsafe fn read_dict(&mut self, dict: *mut ffi::PyObject) -> Option<bool> {
+        let (mut position, mut some_taken) = (0, false);
+        let (mut name, mut object) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: a dict; names and values are borrowed from it, and no foreign code runs.
+        while unsafe { ffi::PyDict_Next(dict, &mut position, &mut name, &mut object) } != 0 {
+            let place = self.fields.get_mut(self.len)?;
+            // SAFETY: live objects, as above.
+            let ((key, taken), value) = unsafe { (names::single(name)?, value::simple(object)?) };
+            place.write((key, value));
+            some_taken |= taken;
+            self.len += 1;
+        }
+        Some(some_taken)
     }
 
     /// The fields.

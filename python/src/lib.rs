@@ -26,6 +26,7 @@ mod remote;
 mod scope;
 mod span;
 mod special;
+mod stdlib;
 mod stream;
 mod text;
 mod trace;
@@ -36,10 +37,11 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 4]> = raw::Table([
+static FUNCTIONS: raw::Table<[pyo3::ffi::PyMethodDef; 5]> = raw::Table([
     raw::fast(c"trace", trace::trace, c"trace(function_or_name=None, /, **attributes)\n--\n\nDecorate a function: a span around each call."),
     raw::fast(c"inject", propagate::inject, c"inject(headers, context=None, *, environ=False)\n--\n\nPut the current trace and baggage into headers."),
     raw::plain(c"extract", propagate::extract, pyo3::ffi::METH_O, c"extract(headers, /)\n--\n\nThe context that headers carry."),
+    raw::fast(c"_logging_short", stdlib::short, c"_logging_short(logger, levelno, msg, args, extra, handler, only, /)\n--\n\nRecord a call of `logging` if nobody but `handler` listens; whether it has been."),
     raw::END,
 ]);
 
@@ -99,6 +101,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engine::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(engine::warnings, module)?)?;
     module.add_function(wrap_pyfunction!(engine::check_endpoints, module)?)?;
+    module.add_function(wrap_pyfunction!(stdlib::_logging_changed, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_at_exit, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_after_fork, module)?)?;

@@ -7,7 +7,7 @@ use coati_core::intern::{Id, reserved};
 use coati_core::ledger::Signal;
 use coati_core::log::{LogHead, Threshold, encode_log, name_id};
 use coati_core::record::value::Key;
-use coati_core::record::{Level, flags};
+use coati_core::record::{CallSite, Level, flags};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -38,7 +38,7 @@ const WARNING: u8 = Level::Warning as u8;
 const ERROR: u8 = Level::Error as u8;
 const CRITICAL: u8 = Level::Critical as u8;
 
-static METHODS: Table<[ffi::PyMethodDef; 11]> = Table([
+static METHODS: Table<[ffi::PyMethodDef; 12]> = Table([
     raw::fast(c"debug", at::<DEBUG>, c"debug($self, message, /, **fields)\n--\n\nRecord a line at level debug."),
     raw::fast(c"info", at::<INFO>, c"info($self, message, /, **fields)\n--\n\nRecord a line at level info."),
     raw::fast(c"warning", at::<WARNING>, c"warning($self, message, /, **fields)\n--\n\nRecord a line at level warning."),
@@ -47,6 +47,7 @@ static METHODS: Table<[ffi::PyMethodDef; 11]> = Table([
     raw::fast(c"exception", with_exception, c"exception($self, message, /, **fields)\n--\n\nRecord a line at level error with the exception being handled."),
     raw::fast(c"log", log, c"log($self, level, message, /, **fields)\n--\n\nRecord a line at the level called `level`."),
     raw::fast(c"bind", bind, c"bind($self, /, **fields)\n--\n\nA logger of the same name whose lines carry these fields too."),
+    raw::fast(c"_emit", emit, c"_emit($self, levelno, message, fields=None, exc_info=None, site=None, /)\n--\n\nRecord a line for another library: its level as a number of `logging`, fields in a dict, file and line in a tuple."),
     raw::plain(c"is_enabled", is_enabled, ffi::METH_O, c"is_enabled($self, level, /)\n--\n\nWhether lines at the level called `level` are recorded now."),
     raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
     raw::END,
@@ -77,8 +78,9 @@ impl Logger {
         Self { name: name.into(), id: name_id(name), threshold: Threshold::default(), bound }
     }
 
+    /// Whether lines at `level` are recorded now.
     #[inline(always)]
-    fn admits(&self, level: Level) -> bool {
+    pub fn admits(&self, level: Level) -> bool {
         self.threshold.admits(hub(), &self.name, level)
     }
 
@@ -142,8 +144,72 @@ impl Logger {
             exception: prepared.exception.as_ref(),
             body: prepared.body.as_ref(),
             repeated: !args.names.is_null() && names::of(args.names).repeated,
+            site: None,
         };
         self.write(py, level, &prepared.message, &current, call, extra);
+        Ok(())
+    }
+
+    /// Records a line whose message and fields need no conversion.
+    #[inline(always)]
+    pub fn record_simple(&self, py: Python<'_>, level: Level, message: &str, fields: &Simple<'_>) {
+        let current = Current::get();
+        self.write(py, level, message, &current, Call::Simple(fields.all()), Extra::default());
+    }
+
+    /// Records a line for another library.
+    fn emit(&self, py: Python<'_>, args: &Args) -> PyResult<()> {
+        // SAFETY: a live argument.
+        let at = |index| unsafe { Bound::from_borrowed_ptr(py, args.positional(index)) };
+        let given =
+            |index| (index < args.count).then(|| at(index)).filter(|object| !object.is_none());
+        let level = of_number(at(0).extract().unwrap_or(0));
+        if hub().is_on() && !self.admits(level) {
+            filtered::FILTERED.count();
+            return Ok(());
+        }
+        let message = at(1);
+        if hub().is_on() && given(3).is_none() && given(4).is_none() {
+            let mut fields = Simple::new();
+            // SAFETY: live arguments; no foreign code runs while they are read.
+            let read = unsafe {
+                match given(2) {
+                    None => true,
+                    Some(dict) if ffi::PyDict_CheckExact(dict.as_ptr()) == 0 => false,
+                    Some(dict) => fields.read_dict(dict.as_ptr()).is_some(),
+                }
+            };
+            // SAFETY: a live argument, and a `str` that lives over the call.
+            if let Some(text) = unsafe { text::exact(message.as_ptr()) }.filter(|_| read) {
+                self.record_simple(py, level, text, &fields);
+                return Ok(());
+            }
+        }
+        let body = body(&message)?;
+        let message = convert::convert_text(&message)?;
+        let mut fields = Layer::default();
+        for (key, value) in Layer::of_mapping(given(2).as_ref())? {
+            fields.push(|encoder| value.encode(encoder, Key::new(&key)));
+        }
+        let exception = given(3).as_ref().and_then(exception::named).flatten();
+        let told = exception.map(|exception| Told::of(&exception)).transpose()?;
+        if !hub().is_on() {
+            if level >= Level::Warning && early::applies() {
+                let exception = told.map(Told::layer);
+                let prepared = Prepared { message, fields, exception, body };
+                return early::print(py, level, &self.name, self.bound.as_deref(), &prepared);
+            }
+            return Ok(());
+        }
+        let exception = told.map(Told::layer);
+        let extra = Extra {
+            exception: exception.as_ref(),
+            body: body.as_ref(),
+            // A dict may have a key and another one that is spelt like it once it is text.
+            repeated: true,
+            site: given(4).and_then(|site| call_site::given(&site)),
+        };
+        self.write(py, level, &message, &Current::get(), Call::Converted(&fields), extra);
         Ok(())
     }
 
@@ -166,7 +232,10 @@ impl Logger {
             exception: extra.exception,
         };
         let hub = hub();
-        let call_site = if hub.live().call_sites() { call_site::of(py) } else { None };
+        let call_site = match hub.live().call_sites() {
+            true => extra.site.or_else(|| call_site::of(py)),
+            false => None,
+        };
         let head = LogHead {
             level,
             logger: self.id,
@@ -194,6 +263,8 @@ struct Extra<'a> {
     body: Option<&'a Layer>,
     /// Whether keys of the call may be equal.
     repeated: bool,
+    /// Where the call stands, if that is known.
+    site: Option<CallSite>,
 }
 
 /// Which exception a line tells of.
@@ -315,6 +386,32 @@ unsafe extern "C" fn log(
         unsafe { raw::value::<Logger>(this) }.record(py, level, &args, 1)?;
         Ok(raw::none())
     })
+}
+
+unsafe extern "C" fn emit(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    raw::method(|py| {
+        let args = Args::new(args, count, names);
+        args.expect_range("_emit", 2, 5)?;
+        // SAFETY: a method of this class.
+        unsafe { raw::value::<Logger>(this) }.emit(py, &args)?;
+        Ok(raw::none())
+    })
+}
+
+/// The level that stands for a number of the standard library's `logging`.
+pub fn of_number(number: i64) -> Level {
+    match number {
+        ..20 => Level::Debug,
+        20..30 => Level::Info,
+        30..40 => Level::Warning,
+        40..50 => Level::Error,
+        50.. => Level::Critical,
+    }
 }
 
 unsafe extern "C" fn bind(

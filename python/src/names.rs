@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use coati_core::intern::Id;
 use coati_core::record::value::Key;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -123,6 +124,90 @@ fn remember<'a>(tuple: *mut PyObject, slot: usize) -> &'a Names {
     }
     // SAFETY: in the cache since the line above; see `of`.
     unsafe { &*fresh_at }
+}
+
+/// A name that came alone, out of a dict.
+#[derive(Clone, Copy)]
+struct Single {
+    name: *mut PyObject,
+    id: Id,
+    /// What the standard library's `logging` does not take as a field of the program.
+    taken: bool,
+}
+
+// SAFETY: touched under the interpreter's lock only.
+unsafe impl Send for Single {}
+
+static SINGLES: Guarded<[Single; SLOTS]> =
+    Guarded::new([const { Single { name: std::ptr::null_mut(), id: Id(0), taken: false } }; SLOTS]);
+
+/// The attributes of a `logging.LogRecord`, of every release.
+const RECORD_ATTRIBUTES: [&str; 24] = [
+    "name",
+    "msg",
+    "args",
+    "levelname",
+    "levelno",
+    "pathname",
+    "filename",
+    "module",
+    "exc_info",
+    "exc_text",
+    "stack_info",
+    "lineno",
+    "funcName",
+    "created",
+    "msecs",
+    "relativeCreated",
+    "thread",
+    "threadName",
+    "processName",
+    "process",
+    "taskName",
+    "message",
+    "asctime",
+    "",
+];
+
+/// The key that one name stands for, and whether it is an attribute of log records; `None` where it
+/// takes longer to say.
+///
+/// # Safety
+/// `name` is a live object.
+#[inline(always)]
+pub unsafe fn single(name: *mut PyObject) -> Option<(Key<'static>, bool)> {
+    let slot = slot(name);
+    if let Some(singles) = SINGLES.borrow()
+        && singles[slot].name == name
+    {
+        return Some((Key::Id(singles[slot].id), singles[slot].taken));
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { remember_single(name, slot) }
+}
+
+/// # Safety
+/// `name` is a live object.
+#[cold]
+#[inline(never)]
+unsafe fn remember_single(name: *mut PyObject, slot: usize) -> Option<(Key<'static>, bool)> {
+    // SAFETY: by the caller's promise; of an exact `str` nothing runs when it goes.
+    let text = unsafe {
+        if ffi::PyUnicode_CheckExact(name) == 0 {
+            return None;
+        }
+        text::utf8(name)?
+    };
+    let Key::Id(id) = Key::new(text) else { return None };
+    let taken = RECORD_ATTRIBUTES.contains(&text);
+    // SAFETY: a live object.
+    let fresh = Single { name: unsafe { ffi::Py_NewRef(name) }, id, taken };
+    let before = SINGLES.borrow().map(|mut singles| std::mem::replace(&mut singles[slot], fresh));
+    if let Some(before) = before {
+        // SAFETY: our reference to an exact `str`, or null.
+        unsafe { ffi::Py_XDECREF(before.name) };
+    }
+    Some((Key::Id(id), taken))
 }
 
 /// # Safety

@@ -140,6 +140,16 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Name<'a> {
     }
 }
 
+/// The text of `object` if it is exactly a `str`, as [`utf8`].
+///
+/// # Safety
+/// `object` is a Python object that outlives the result.
+#[inline(always)]
+pub unsafe fn exact<'a>(object: *mut PyObject) -> Option<&'a str> {
+    // SAFETY: by the caller's promise.
+    unsafe { if ffi::PyUnicode_CheckExact(object) != 0 { utf8(object) } else { None } }
+}
+
 /// The text of `string`; `None` where it holds lone surrogates. May run foreign code only then.
 ///
 /// # Safety

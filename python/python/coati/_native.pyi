@@ -145,6 +145,15 @@ class Logger:
         Raises:
             ValueError: there is no such level.
         """
+    def _emit(
+        self,
+        levelno: int,
+        message: object,
+        fields: dict[str, Any] | None = None,
+        exc_info: object = None,
+        site: tuple[str, int] | None = None,
+        /,
+    ) -> None: ...
 
 def get_logger(name: str = "", /) -> Logger:
     """The logger called ``name``, the same one each time."""
@@ -774,6 +783,17 @@ def reset() -> None:
     """Make all metrics start from zero."""
 
 def _carried(function: Any, context: SpanContext | None) -> Any: ...
+def _logging_short(
+    logger: object,
+    levelno: int,
+    msg: object,
+    args: object,
+    extra: object,
+    handler: object,
+    only: bool,
+    /,
+) -> bool: ...
+def _logging_changed() -> None: ...
 def _at_exit() -> None: ...
 def _before_fork() -> None: ...
 def _after_fork() -> None: ...

@@ -1,0 +1,87 @@
+"""loguru through coati, beside its own serialized output."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import coati.loguru
+import pytest
+from loguru import logger
+
+
+@pytest.fixture(autouse=True)
+def reset() -> Iterator[None]:
+    """Leave loguru as it begins."""
+    yield
+    coati.loguru.uninstall()
+
+
+def play() -> None:
+    """A program's calls of every kind."""
+    logger.trace("below debug")
+    logger.debug("plain")
+    logger.info("arguments {} {name}", 1, name="two")
+    logger.success("between")
+    logger.bind(session="s1", step=2).warning("bound")
+    with logger.contextualize(user="u1"):
+        logger.error("context", f=[1, {"g": 2}])
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        logger.exception("failed")
+        logger.opt(exception=True).critical("told")
+
+
+def test_records_are_those_of_loguru(engine: Any) -> None:
+    stream = io.StringIO()
+    coati.loguru.install()
+    logger.add(stream, level=0, serialize=True, diagnose=False)
+    play()
+    theirs = [json.loads(line)["record"] for line in stream.getvalue().splitlines()]
+    ours = engine.logs()
+    assert len(ours) == len(theirs) == 8
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["message"] == other["message"]
+        assert mine["logger"] == other["name"] == __name__
+        name = other["level"]["name"]
+        expected = {"TRACE": "debug", "SUCCESS": "info"}.get(name, name.lower())
+        assert mine["level"] == expected
+        assert mine.get("level_name", name) == name
+        assert ("level_name" in mine) == (name in {"TRACE", "SUCCESS"})
+        assert {key: mine.get(key) for key in other["extra"]} == other["extra"]
+        if other["exception"]:
+            assert mine["exception.type"] == other["exception"]["type"] == "KeyError"
+            assert "KeyError: 'missing'" in mine["exception.stacktrace"]
+
+
+def test_ids_for_other_sinks_and_places(engine: Any) -> None:
+    coati.configure(logs={"call_sites": True})
+    coati.loguru.install("INFO")
+    others: list[Any] = []
+    logger.add(lambda message: others.append(message.record["extra"]))
+    with coati.get_tracer("t").span("s") as span:
+        logger.debug("below")
+        logger.info("inside")
+    logger.info("outside")
+    inside, outside = engine.logs()
+    assert others[-2:] == [{"trace_id": span.trace_id, "span_id": span.span_id}, {}]
+    assert inside["trace_id"] == span.trace_id
+    assert not [key for key in inside if key.startswith("field.")]
+    assert "trace_id" not in outside
+    assert inside["code.file"] == __file__
+    with pytest.raises(ValueError, match="LOUD"):
+        coati.loguru.install("LOUD")
+
+
+def test_sinks_may_stay(engine: Any) -> None:
+    stream = io.StringIO()
+    logger.remove()
+    logger.add(stream, format="{message}")
+    coati.loguru.install(keep=True)
+    coati.loguru.install(keep=True)
+    logger.info("twice")
+    assert stream.getvalue() == "twice\n"
+    assert [line["message"] for line in engine.logs()] == ["twice"]

@@ -1,0 +1,102 @@
+"""structlog through coati, beside its own JSON output."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import coati.structlog
+import pytest
+import structlog
+
+BEFORE = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.TimeStamper(fmt="iso"),
+]
+
+
+@pytest.fixture(autouse=True)
+def reset() -> Iterator[None]:
+    """Leave structlog as it was."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def play(log: Any) -> None:
+    """A program's calls of every kind."""
+    log.debug("plain")
+    log.info("fields", a=1, b="two", c=3.5, d=True, e=None, f=[1, {"g": 2}])
+    bound = log.bind(session="s1")
+    bound.warning("bound", step=2)
+    bound.unbind("session").error("unbound")
+    with structlog.contextvars.bound_contextvars(user="u1"):
+        log.critical("context")
+    log.info("formatted %s %d", "one", 2)
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        log.exception("failed", step=3)
+        log.error("told", exc_info=True)
+
+
+@pytest.mark.parametrize("way", ["factory", "processor"])
+def test_records_are_those_of_structlog(engine: Any, way: str) -> None:
+    stream = io.StringIO()
+    render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(BEFORE + render, logger_factory=structlog.PrintLoggerFactory(stream))
+    play(structlog.get_logger("planner"))
+    theirs = [json.loads(line) for line in stream.getvalue().splitlines()]
+    if way == "factory":
+        structlog.configure(BEFORE, logger_factory=coati.structlog.LoggerFactory())
+    else:
+        factory = structlog.PrintLoggerFactory(stream)
+        structlog.configure([*BEFORE, coati.structlog.Processor()], logger_factory=factory)
+    play(structlog.get_logger("planner"))
+    ours = engine.logs()
+    assert len(ours) == len(theirs) == 8
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["message"] == other.pop("event")
+        assert mine["level"] == other.pop("level")
+        assert mine["logger"] == ("planner" if way == "factory" else "structlog")
+        del other["timestamp"]
+        trace = other.pop("exception", None)
+        if trace:
+            assert mine["exception.stacktrace"].strip() == trace.strip()
+            assert mine["exception.type"] == "KeyError"
+        standard = {"timestamp", "level", "logger", "message", "service"}
+        fields = {key: mine[key] for key in mine if key not in standard}
+        assert {k: v for k, v in fields.items() if not k.startswith("exception.")} == other
+    assert stream.getvalue().count("\n") == 8, "nothing more was printed"
+
+
+def test_names_stacks_and_rendered_exceptions(engine: Any) -> None:
+    processors = [*BEFORE, structlog.processors.format_exc_info]
+    structlog.configure(processors, logger_factory=coati.structlog.LoggerFactory())
+    structlog.get_logger().info("here", stack_info=True)
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        structlog.get_logger("named").exception("failed")
+    line, failed = engine.logs()
+    assert line["logger"] == __name__
+    assert "test_names_stacks" in line["code.stacktrace"]
+    assert failed["logger"] == "named"
+    assert any("ValueError: bad" in str(value) for value in failed.values())
+
+
+def test_spans_and_the_standard_librarys_wrapper(engine: Any) -> None:
+    structlog.configure(
+        [structlog.stdlib.add_log_level, structlog.stdlib.PositionalArgumentsFormatter()],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=coati.structlog.LoggerFactory(),
+    )
+    with coati.get_tracer("t").span("s") as span:
+        structlog.get_logger("std").info("a %s", "b", step=1)
+    (line,) = engine.logs()
+    assert (line["message"], line["step"]) == ("a b", 1)
+    assert line["span_id"] == span.span_id
