@@ -7,6 +7,8 @@
 mod timeline;
 pub use timeline::Timeline;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::os;
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -62,4 +64,17 @@ pub fn source() -> &'static str {
         return "tsc";
     }
     "os"
+}
+
+/// How many ticks a second has; measured at the first call, which takes a millisecond.
+pub fn per_second() -> f64 {
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: the number alone; two threads may both measure it.
+    let known = f64::from_bits(KNOWN.load(Ordering::Relaxed));
+    if known > 0.0 {
+        return known;
+    }
+    let measured = 1e9 / Timeline::start().ns_per_tick();
+    KNOWN.store(measured.to_bits(), Ordering::Relaxed);
+    measured
 }

@@ -61,11 +61,15 @@ pub enum Reason {
     Unsent = 11,
     /// It left a spool unsent: too old, or no room.
     Spool = 12,
+    /// A span of a trace that tail sampling did not keep: no loss, but wanted so.
+    TailSampled = 13,
+    /// The same, but decided before its time, for lack of memory.
+    TailBudget = 14,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::RingFull,
         Self::NoRing,
         Self::TooLarge,
@@ -79,6 +83,8 @@ impl Reason {
         Self::Rejected,
         Self::Unsent,
         Self::Spool,
+        Self::TailSampled,
+        Self::TailBudget,
     ];
 
     /// Name in the ledger.
@@ -97,6 +103,8 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Unsent => "unsent",
             Self::Spool => "spool",
+            Self::TailSampled => "tail_sampled",
+            Self::TailBudget => "tail_budget",
         }
     }
 }

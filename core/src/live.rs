@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::propagate::Formats;
 use crate::record::Level;
-use crate::span::sampler::Sampler;
+use crate::span::sampler::Head;
 
 /// Thresholds by logger name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,9 +103,9 @@ pub struct Live {
     max_events: AtomicU32,
     max_links: AtomicU32,
     call_sites: AtomicBool,
-    sampler: AtomicU64,
     propagators: AtomicU32,
     baggage_fields: ArcSwap<Vec<String>>,
+    head: Head,
 }
 
 // Relaxed throughout: each setting is read alone, and a caller may see the old value for a moment.
@@ -125,9 +125,9 @@ impl Live {
             max_events: AtomicU32::new(0),
             max_links: AtomicU32::new(0),
             call_sites: AtomicBool::new(false),
-            sampler: AtomicU64::new(Sampler::default().pack()),
             propagators: AtomicU32::new(Formats::default().pack()),
             baggage_fields: ArcSwap::default(),
+            head: Head::default(),
         };
         live.set_limits(Limits::default());
         Arc::new(live)
@@ -221,15 +221,10 @@ impl Live {
         self.call_sites.store(on, Ordering::Relaxed);
     }
 
-    /// The sampler in force.
+    /// What decides on new traces.
     #[inline(always)]
-    pub fn sampler(&self) -> Sampler {
-        Sampler::unpack(self.sampler.load(Ordering::Relaxed))
-    }
-
-    /// Replaces the sampler.
-    pub fn set_sampler(&self, sampler: Sampler) {
-        self.sampler.store(sampler.pack(), Ordering::Relaxed);
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
     /// The headers that carry a context.

@@ -133,6 +133,7 @@ impl Engine {
             service: config.service.clone(),
             window: Duration::from_millis(config.drain.merge_window_ms),
             batch_records: config.drain.batch_records as u64,
+            tail: config.tail(),
         };
         let memory = MemoryRecords::default();
         let exporters = Exporters::default();
@@ -211,7 +212,7 @@ impl Engine {
         live.set_levels(config.levels());
         live.set_limits(config.limits());
         live.set_call_sites(config.logs.call_sites);
-        live.set_sampler(config.sampler());
+        live.head().set(config.sampler(), config.rules());
         live.set_propagators(config.formats());
         live.set_baggage_fields(config.context.baggage_fields.clone());
     }
@@ -252,6 +253,9 @@ impl Engine {
             }
         };
         self.apply_live();
+        if let Some(running) = self.running().filter(|_| config.spans.tail != before.spans.tail) {
+            running.control.set_tail(config.tail());
+        }
         let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
         if let Some(running) = self.running().filter(|_| sinks_changed) {
             let rules = key_rules(&config);
@@ -331,7 +335,8 @@ impl Engine {
                 let rings = pipeline.registry().memory_bytes();
                 let metrics = pipeline.metrics();
                 note_refused(metrics, health);
-                (health.report(), rings + metrics.memory_bytes(), metrics.ignored())
+                let memory = rings + metrics.memory_bytes() + health.tail().memory() as usize;
+                (health.report(), memory, metrics.ignored())
             }
             None => (Health::default().report(), 0, 0),
         };

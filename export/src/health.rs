@@ -1,17 +1,19 @@
 //! What is wrong with the engine itself, and since when.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::encode::rfc3339;
+use crate::tail::Counters;
 
 /// The engine's health report. Written by the drain thread, read by anyone.
 #[derive(Debug, Default)]
 pub struct Health {
     inner: Mutex<Inner>,
+    tail: Arc<Counters>,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +104,12 @@ impl Health {
         self.inner().restarts += 1;
     }
 
-    /// `ok`, `problems`, `sinks` and `drain_restarts`.
+    /// What tail sampling counts.
+    pub fn tail(&self) -> &Arc<Counters> {
+        &self.tail
+    }
+
+    /// `ok`, `problems`, `sinks`, `drain_restarts`, and `tail_sampling` where it is on.
     pub fn report(&self) -> Value {
         let inner = self.inner();
         let problems: Vec<Value> = inner
@@ -133,12 +140,16 @@ impl Health {
                 report
             })
             .collect();
-        json!({
+        let mut report = json!({
             "ok": problems.is_empty(),
             "problems": problems,
             "sinks": sinks,
             "drain_restarts": inner.restarts,
-        })
+        });
+        if let Some(tail) = self.tail.report() {
+            report["tail_sampling"] = tail;
+        }
+        report
     }
 }
 

@@ -208,6 +208,32 @@ fn errors_name_key_value_source_and_what_is_accepted() {
         (json!({ "ring": { "total_bytes": 8192 } }), "ring.total_bytes", "8192", "1048576"),
         (json!({ "ring": { "overflow": "blok" } }), "ring.overflow", "blok", "mean block?"),
         (json!({ "spans": { "sampler_arg": 1.5 } }), "spans.sampler_arg", "1.5", "from 0 to 1"),
+        (json!({ "spans": { "sampler_arg": -1 } }), "spans.sampler_arg", "-1", "a number from 0"),
+        (
+            json!({ "spans": { "rules": [{ "name": "a" }] } }),
+            "spans.rules[0]",
+            "name",
+            "either sample or rate",
+        ),
+        (
+            json!({ "spans": { "rules": [{ "sample": "sometimes" }] } }),
+            "spans.rules[0].sample",
+            "sometimes",
+            "always, never",
+        ),
+        (
+            json!({ "spans": { "rules": [{ "sample": 0.5, "nam": "a" }] } }),
+            "spans.rules[0].nam",
+            "a",
+            "did you mean name?",
+        ),
+        (
+            json!({ "spans": { "tail": { "slow": { "a": "5 parsecs" } } } }),
+            "spans.tail.slow.a",
+            "5 parsecs",
+            "a time up to an hour",
+        ),
+        (json!({ "spans": { "tail": { "keeep": 1 } } }), "spans.tail.keeep", "1", "mean keep?"),
         (json!({ "spans": { "max_open": -1 } }), "spans.max_open", "-1", "an integer from 1"),
         (json!({ "metrics": { "prometheus": "9464" } }), "metrics.prometheus", "9464", "host:port"),
         (json!({ "metrics": { "prometheus": "a:+1" } }), "metrics.prometheus", "a:+1", "host:port"),
@@ -242,6 +268,58 @@ fn errors_name_key_value_source_and_what_is_accepted() {
     assert!(said.contains("logs.disabled") && said.contains("environment COATI_LOGS_DISABLED"));
     let said = refusal(from_env(&[("COATI_CONFIG_FILE", "/nowhere/coati.toml")]));
     assert!(said.contains("/nowhere/coati.toml"), "{said}");
+}
+
+#[test]
+fn the_argument_of_a_sampler_is_a_ratio_or_a_rate() {
+    let rate = from_dict(json!({ "spans": { "sampler": "rate_limited", "sampler_arg": 100 } }));
+    let rate = rate.unwrap();
+    assert_eq!(rate.sampler(), Sampler { root: Root::Rate(100.0), parent_based: false });
+    let said = refusal(rate.apply(&json!({ "spans": { "sampler": "traceidratio" } })));
+    assert!(said.contains("spans.sampler_arg = 100"), "{said}");
+    // Of the specification's own variables a bad one is ignored.
+    let pairs = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "7")];
+    let ignored = from_env(&pairs).unwrap();
+    assert_eq!(ignored.sampler(), Sampler { root: Root::Ratio(1.0), parent_based: false });
+    assert!(ignored.warnings()[0].contains("OTEL_TRACES_SAMPLER_ARG is ignored"));
+}
+
+#[test]
+fn times_and_shares_have_several_forms() {
+    let config = from_dict(json!({ "spans": { "tail": {
+        "slow": { "a": "500ms", "b": "2 s", "c": 1.5, "d": "1m", "e": "250us", "f": "1h" },
+        "keep": "never",
+        "rules": [{ "keep": "always" }, {}, { "keep": 0.5 }],
+    } } }));
+    let tail = config.unwrap().spans.tail.clone().unwrap();
+    let slow: Vec<_> = tail.slow.values().copied().collect();
+    assert_eq!(slow, [0.5, 2.0, 1.5, 60.0, 0.00025, 3600.0]);
+    assert_eq!((tail.keep, tail.errors, tail.budget_bytes), (0.0, true, 64 << 20));
+    assert_eq!(tail.rules.iter().map(|rule| rule.keep).collect::<Vec<_>>(), [1.0, 1.0, 0.5]);
+    assert!(from_dict(json!({})).unwrap().spans.tail.is_none());
+}
+
+#[test]
+fn rules_read_as_they_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coati.toml");
+    let text = r#"
+        [[spans.rules]]
+        name = "health*"
+        attributes = { "http.route" = "/live", probe = true, n = 3 }
+        sample = "never"
+        [[spans.rules]]
+        tracer = "jobs"
+        rate = 10
+    "#;
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(Sources { file: Some(&path), ..Sources::default() }).unwrap();
+    let [health, jobs] = &config.rules()[..] else { panic!("{:?}", config.rules()) };
+    assert_eq!((health.root, jobs.root), (Root::Ratio(0.0), Root::Rate(10.0)));
+    assert_eq!((health.matcher.name.text(), jobs.matcher.name.text()), ("health*", "*"));
+    assert_eq!((health.matcher.tracer.text(), jobs.matcher.tracer.text()), ("*", "jobs"));
+    assert_eq!(health.matcher.attributes.len(), 3);
+    assert!(from_env(&[("COATI_SPANS_RULES", r#"[{"sample": 0.5}]"#)]).is_ok());
 }
 
 #[test]

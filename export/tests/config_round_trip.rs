@@ -146,6 +146,53 @@ fn sink(form: &'static str) -> BoxedStrategy<Value> {
     .boxed()
 }
 
+fn share() -> BoxedStrategy<Value> {
+    (0.0..=1.0f64).prop_map(Value::from).boxed()
+}
+
+/// A number of seconds.
+fn time() -> BoxedStrategy<Value> {
+    (0.0..3600.0f64).prop_map(Value::from).boxed()
+}
+
+fn tail(form: &'static str) -> BoxedStrategy<Value> {
+    let rule = some_of(vec![
+        ("name", text(form)),
+        ("tracer", text(form)),
+        ("attributes", table(form, attribute(form))),
+        ("keep", share()),
+    ]);
+    let rules = prop::collection::vec(rule.prop_map(Value::from), 0..3).prop_map(Value::from);
+    let all = some_of(vec![
+        ("errors", flag()),
+        ("slow", table(form, time())),
+        ("rules", rules.boxed()),
+        ("keep", share()),
+        ("grace", time()),
+        ("decide_after", time()),
+        ("budget_bytes", number(64 << 10..=64 << 30)),
+    ]);
+    all.prop_map(Value::from).boxed()
+}
+
+/// Names, attributes, and one of `sample` and `rate`.
+fn rules(form: &'static str) -> BoxedStrategy<Value> {
+    let verdict = prop_oneof![
+        share().prop_map(|share| ("sample", share)),
+        (0.0..1e6f64).prop_map(|rate| ("rate", rate.into())),
+    ];
+    let matching = some_of(vec![
+        ("name", text(form)),
+        ("tracer", text(form)),
+        ("attributes", table(form, attribute(form))),
+    ]);
+    let rule = (matching, verdict).prop_map(|(mut rule, (key, value))| {
+        rule.insert(key.into(), value);
+        Value::Object(rule)
+    });
+    prop::collection::vec(rule, 0..3).prop_map(Value::from).boxed()
+}
+
 /// What each key takes, by its path.
 fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
     let power = (12..=30u32).prop_map(|bits| Value::from(1u64 << bits)).boxed();
@@ -168,6 +215,8 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("logs.max_fields", number(0..=MIB)),
         ("spans.sampler", one_of(&NAMES)),
         ("spans.sampler_arg", (0.0..=1.0f64).prop_map(Value::from).boxed()),
+        ("spans.rules", rules(form)),
+        ("spans.tail", tail(form)),
         ("spans.max_attributes", number(0..=MIB)),
         ("spans.max_events", number(0..=MIB)),
         ("spans.max_links", number(0..=MIB)),
@@ -243,23 +292,30 @@ fn from_toml(tree: Value) -> Config {
     Config::load(Sources { file: Some(file.path()), ..Sources::default() }).unwrap()
 }
 
+/// What was given is there; other keys of tables have their defaults.
+fn has(found: &Value, given: &Value, path: &str) -> Result<(), TestCaseError> {
+    match (found, given) {
+        (Value::Object(found), Value::Object(given)) => {
+            for (key, value) in given {
+                prop_assert!(found.contains_key(key), "{}: {}", path, key);
+                has(&found[key], value, path)?;
+            }
+        }
+        (Value::Array(found), Value::Array(given)) => {
+            prop_assert_eq!(found.len(), given.len());
+            found.iter().zip(given).try_for_each(|(found, given)| has(found, given, path))?;
+        }
+        _ => prop_assert_eq!(found, given, "{}", path),
+    }
+    Ok(())
+}
+
 /// What was given is in force, and said to come from where it was given.
 fn holds(config: &Config, flat: &BTreeMap<String, Value>) -> Result<(), TestCaseError> {
     let found: BTreeMap<_, _> = config.entries().map(|(path, value, _)| (path, value)).collect();
     for (path, value) in flat {
-        if path == "sinks" {
-            // A sink's other keys have their defaults.
-            let (found, given) = (found["sinks"].as_array().unwrap(), value.as_array().unwrap());
-            prop_assert_eq!(found.len(), given.len());
-            for (found, given) in found.iter().zip(given) {
-                for (key, value) in given.as_object().unwrap() {
-                    prop_assert_eq!(&found[key], value, "sinks: {}", key);
-                }
-            }
-        } else if path == "metrics.prometheus" && value.is_object() {
-            for (key, value) in value.as_object().unwrap() {
-                prop_assert_eq!(&found[path.as_str()][key], value, "{}.{}", path, key);
-            }
+        if ["sinks", "spans.rules", "spans.tail", "metrics.prometheus"].contains(&path.as_str()) {
+            has(&found[path.as_str()], value, path)?;
         } else {
             prop_assert_eq!(&found[path.as_str()], value, "{}", path);
         }

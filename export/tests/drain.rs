@@ -35,8 +35,12 @@ fn start(sinks: Vec<Box<dyn Sink>>) -> Engine {
     let hub = Hub::new();
     let pipeline = Pipeline::new(PipelineConfig::default(), hub.live().clone());
     let (control, health) = (Arc::<Control>::default(), Arc::<Health>::default());
-    let settings =
-        Settings { service: "test".into(), window: Duration::from_millis(10), batch_records: 4096 };
+    let settings = Settings {
+        service: "test".into(),
+        window: Duration::from_millis(10),
+        batch_records: 4096,
+        tail: None,
+    };
     let routes = sinks.into_iter().map(|sink| Route::new(filter, sink)).collect();
     let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
     Drain::spawn(p, c, h, settings, Redactor::new(None), routes).unwrap();

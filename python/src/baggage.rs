@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coati_core::propagate::Baggage;
 use coati_core::propagate::baggage::is_token;
 use coati_core::record::value::{Key, Value};
-use coati_core::span::Span as Core;
+use coati_core::span::{Body, Span as Core};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -76,17 +76,25 @@ pub fn fields(baggage: &Baggage, below: Option<&Node>) -> Option<Arc<Layer>> {
 /// Sets what of the baggage is configured to be fields as attributes.
 #[inline(always)]
 pub fn copy_fields(span: &mut Core, node: &Node) {
+    if let (Some(baggage), Some(body)) = (node.baggage.get(), span.body()) {
+        set_fields(body, baggage);
+    }
+}
+
+/// The same for a span that begins.
+#[inline(always)]
+pub fn copy_into(body: &mut Body, node: &Node) {
     if let Some(baggage) = node.baggage.get() {
-        set_fields(span, baggage);
+        set_fields(body, baggage);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn set_fields(span: &mut Core, baggage: &Baggage) {
+fn set_fields(body: &mut Body, baggage: &Baggage) {
     for name in hub().live().baggage_fields().iter() {
         if let Some(value) = baggage.get(name) {
-            span.set_attribute((Key::new(name), Value::Str(value)));
+            body.set_attribute((Key::new(name), Value::Str(value)));
         }
     }
 }

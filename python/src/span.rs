@@ -22,7 +22,7 @@ use crate::raw::{self, Class, Raw};
 use crate::text::beginning;
 
 pub use events::{add_event, record};
-pub use methods::{enter_method, exit_method, link, set_all, timestamp};
+pub use methods::{enter_method, exit_method, link, set_all, set_all_in, timestamp};
 
 /// A span in Python's hands, and what is current while it is entered.
 pub struct Span {

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 
 use coati_core::log::encode_fields;
-use coati_core::span::{SpanContext, SpanKind, Start, Tracer as Core};
+use coati_core::span::{Begin, Body, SpanContext, SpanKind, Start, Tracer as Core};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -20,7 +20,7 @@ use crate::hub::hub;
 use crate::names::{self, SPAN_PARAMETERS};
 use crate::raw::{self, Args, Class, Raw, Table};
 use crate::remote::node_of;
-use crate::span::{Span, link, set_all, timestamp};
+use crate::span::{Span, link, set_all, set_all_in, timestamp};
 use crate::stream::Stream;
 use crate::text;
 
@@ -71,7 +71,7 @@ impl Tracer {
         let name = args.positional(0);
         // SAFETY: a live argument.
         if unsafe { ffi::PyUnicode_CheckExact(name) } != 0
-            && (args.names.is_null() || !names::of(args.names).span_parameter)
+            && (args.names.is_null() || self.is_plain(args))
         {
             let current = match passed_over(Current::get()) {
                 Ok(span) => return Ok(span),
@@ -98,13 +98,32 @@ impl Tracer {
         self.start_otherwise(py, args)
     }
 
-    /// A new span under what is current.
+    /// Whether the keywords of a call are attributes, at which no rule looks.
     #[inline(always)]
-    pub fn start_simple(&self, name: &str, current: Current) -> *mut PyObject {
-        match passed_over(current) {
-            Ok(span) => span,
-            Err(current) => self.start_under(name, &current),
+    fn is_plain(&self, args: &Args) -> bool {
+        !names::of(args.names).span_parameter && !hub().live().head().has_rules()
+    }
+
+    /// A new span with these attributes under what is current.
+    #[inline(always)]
+    pub fn start_with(&self, name: &str, attributes: &Layer, current: Current) -> *mut PyObject {
+        let current = match passed_over(current) {
+            Ok(span) => return span,
+            Err(current) => current,
+        };
+        if attributes.is_empty() {
+            return self.start_under(name, &current);
         }
+        let parent = current.node();
+        let set = |body: &mut Body| {
+            if let Some(parent) = parent {
+                baggage::copy_into(body, parent);
+            }
+            body.extend(|encoder, room| attributes.encode(encoder, room));
+        };
+        let context = parent.map(|node| node.context);
+        let start = Start { parent: context, attributes: Some(&set), ..Start::default() };
+        Span::object(self.0.start(name, start), parent)
     }
 
     #[inline(always)]
@@ -139,7 +158,11 @@ impl Tracer {
         let parent: Option<&Node> =
             chosen.filter(|node| node.context.is_valid()).or_else(|| current.node());
         let context: Option<SpanContext> = parent.map(|node| node.context);
-        let started = self.0.start(&name, Start { parent: context, kind, start_time });
+        // What rules look at is set again behind the baggage, which it is stronger than.
+        let set = |body: &mut Body| set_all_in(body, &attributes);
+        let seen = hub().live().head().has_rules().then_some(&set as &dyn Begin);
+        let started =
+            self.0.start(&name, Start { parent: context, kind, start_time, attributes: seen });
         // SAFETY: a new reference, or null with an error set.
         let object = unsafe {
             Bound::from_owned_ptr_or_err(py, Span::object_inside(started, parent, current.node()))
@@ -168,7 +191,7 @@ impl Tracer {
 fn passed_over(current: Current) -> Result<*mut PyObject, Current> {
     let Some(node) = current.node() else { return Err(current) };
     let context = &node.context;
-    if context.is_sampled() || !context.is_valid() || !hub().live().sampler().parent_based {
+    if context.is_sampled() || !context.is_valid() || !hub().live().head().follows(context) {
         return Err(current);
     }
     match current.into_span() {

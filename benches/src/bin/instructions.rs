@@ -29,7 +29,7 @@ const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-
 struct Subjects {
     logger: Logger,
     tracer: Tracer,
-    unsampled: Start,
+    unsampled: Start<'static>,
     counters: Instrument,
     counter: Bound,
     histogram: Bound,

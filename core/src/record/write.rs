@@ -224,13 +224,25 @@ impl<'a> Encoder<'a> {
     #[cold]
     fn cut_raw(&mut self, key: u32, text: &[u8]) -> bool {
         let kept = cut(text, self.max_string);
+        self.kept_raw(key, kept, (text.len() - kept.len()) as u64)
+    }
+
+    /// Writes what was kept of a text that has been cut before.
+    pub fn cut_field(&mut self, key: Key<'_>, kept: &[u8], left_out: u64) -> bool {
+        let Key::Id(id) = key else {
+            return self.inline(key, |e, k| e.kept_raw(k, kept, left_out));
+        };
+        self.kept_raw(id.0, kept, left_out)
+    }
+
+    fn kept_raw(&mut self, key: u32, kept: &[u8], left_out: u64) -> bool {
         if !self.fits(16 + padded(kept.len())) {
             return false;
         }
         // SAFETY: the room is checked.
         unsafe {
             self.word_unchecked(field_word(key, Tag::CutStr, kept.len()));
-            self.word_unchecked((text.len() - kept.len()) as u64);
+            self.word_unchecked(left_out);
             self.bytes_unchecked(kept);
         }
         true

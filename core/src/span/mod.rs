@@ -1,11 +1,14 @@
 //! Spans: they live in their caller's handle and become one record when they end.
 
 pub(crate) mod body;
+mod bucket;
+pub mod rules;
 pub mod sampler;
 
 use std::sync::Arc;
 
 pub use body::Body;
+use sampler::Candidate;
 
 use crate::fork;
 use crate::hub::Hub;
@@ -142,15 +145,41 @@ pub struct Tracer {
     id: Id,
 }
 
+/// What a span begins with.
+pub trait Begin {
+    /// Sets the attributes. Runs no foreign code, and may run although the span is not sampled.
+    fn set(&self, body: &mut Body);
+}
+
+impl<F: Fn(&mut Body)> Begin for F {
+    fn set(&self, body: &mut Body) {
+        self(body);
+    }
+}
+
+impl<const N: usize> Begin for [Field<'_>; N] {
+    fn set(&self, body: &mut Body) {
+        self.iter().for_each(|field| body.set_attribute(*field));
+    }
+}
+
+impl Begin for &[Field<'_>] {
+    fn set(&self, body: &mut Body) {
+        self.iter().for_each(|field| body.set_attribute(*field));
+    }
+}
+
 /// How a span starts.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Start {
+#[derive(Clone, Copy, Default)]
+pub struct Start<'a> {
     /// The parent; none makes a root.
     pub parent: Option<SpanContext>,
     /// What it stands for.
     pub kind: SpanKind,
     /// Nanoseconds since the epoch where it did not start now.
     pub start_time: Option<u64>,
+    /// Its first attributes, which rules of sampling can see.
+    pub attributes: Option<&'a dyn Begin>,
 }
 
 impl Tracer {
@@ -171,22 +200,31 @@ impl Tracer {
 
     /// Starts a span. It is recorded when [`Span::end`] is called with the same hub.
     #[inline]
-    pub fn start(&self, name: &str, start: Start) -> Span {
+    pub fn start(&self, name: &str, start: Start<'_>) -> Span {
         match self.hub.turn().recorder() {
             Some(recorder) => self.start_on(recorder, name, start),
             None => Span::passing(start.parent.unwrap_or_default()),
         }
     }
 
-    fn start_on(&self, recorder: &mut Recorder, name: &str, start: Start) -> Span {
+    fn start_on(&self, recorder: &mut Recorder, name: &str, start: Start<'_>) -> Span {
         let pipeline = recorder.pipeline();
         let parent = start.parent.filter(SpanContext::is_valid);
         let live = pipeline.live();
         if live.is_disabled(&self.name) {
             return Span::passing(parent.unwrap_or_default());
         }
+        let head = live.head();
         let trace_id = parent.map_or_else(|| recorder.ids.trace_id(), |parent| parent.trace_id);
-        let sampled = live.sampler().sample(parent.as_ref(), trace_id);
+        let followed = parent.filter(|parent| head.follows(parent));
+        let decided = match followed {
+            Some(parent) => Some(parent.is_sampled()),
+            None => head.by_id(trace_id),
+        };
+        let (sampled, begun) = match decided {
+            Some(sampled) => (sampled, None),
+            None => self.decide(recorder, name, trace_id, &start),
+        };
         // Bit 0x02: the id is random (W3C trace context, level 2); of a child it is inherited.
         let inherited = parent.map_or(2, |parent| parent.trace_flags & 2);
         let context = SpanContext {
@@ -201,6 +239,7 @@ impl Tracer {
         }
         if !recorder.open_span() {
             recorder.pipeline().lose(Signal::Spans, Reason::OpenSpans);
+            begun.into_iter().for_each(|body| recorder.give_body(body));
             return Span::passing(context);
         }
         let (start_at, wall_start) = match start.start_time {
@@ -208,8 +247,10 @@ impl Tracer {
             None => (crate::clock::now(), false),
         };
         let pipeline = recorder.pipeline().key();
-        let mut body = recorder.take_body();
-        body.set_name(name);
+        let body = match begun {
+            Some(body) => body,
+            None => begin(recorder, name, start.attributes),
+        };
         Span {
             context,
             parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
@@ -225,6 +266,39 @@ impl Tracer {
             body: Some(body),
         }
     }
+
+    /// Decides on a trace for which its id is not enough. A span that is kept may have begun.
+    #[cold]
+    #[inline(never)]
+    fn decide(
+        &self,
+        recorder: &mut Recorder,
+        name: &str,
+        trace_id: TraceId,
+        start: &Start<'_>,
+    ) -> (bool, Option<Box<Body>>) {
+        let pipeline = recorder.pipeline().clone();
+        let head = pipeline.live().head();
+        let seen = start.attributes.filter(|_| head.has_rules());
+        let begun = seen.map(|_| begin(recorder, name, seen));
+        let attribute = |key: &str| rules::plain(begun.as_ref()?.attributes(), key);
+        let tracer = &self.name;
+        if head.with_care(&Candidate { trace_id, name, tracer, attribute: &attribute }) {
+            return (true, begun);
+        }
+        begun.into_iter().for_each(|body| recorder.give_body(body));
+        (false, None)
+    }
+}
+
+#[inline(always)]
+fn begin(recorder: &mut Recorder, name: &str, attributes: Option<&dyn Begin>) -> Box<Body> {
+    let mut body = recorder.take_body();
+    body.set_name(name);
+    if let Some(attributes) = attributes {
+        attributes.set(&mut body);
+    }
+    body
 }
 
 /// A started span. It does nothing by itself: whoever owns it ends it through its hub.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use coati_core::live::{Levels, Limits};
 use coati_core::pipeline::Overflow as CoreOverflow;
 use coati_core::propagate::Formats;
-use coati_core::span::sampler::Sampler;
 
 use super::settings::{Overflow, Settings};
 
@@ -32,11 +31,6 @@ impl Settings {
             max_events: bound(self.spans.max_events),
             max_links: bound(self.spans.max_links),
         }
-    }
-
-    /// The head sampler.
-    pub fn sampler(&self) -> Sampler {
-        Sampler::from_name(&self.spans.sampler, self.spans.sampler_arg).unwrap_or_default()
     }
 
     /// The headers that carry a context.

@@ -25,6 +25,14 @@ pub(super) enum Kind {
         max: u64,
     },
     Ratio,
+    /// A number that is not negative.
+    Number,
+    /// A share of all: its normal form is a number.
+    Share,
+    /// A time: its normal form is a number of seconds.
+    Seconds,
+    /// Span name to time.
+    Times,
     Text,
     /// An address, or a table with a schema of its own.
     Endpoint,
@@ -48,6 +56,8 @@ pub(super) enum Kind {
     Url,
     /// A table with a schema of its own.
     Table(&'static [Row]),
+    /// A list of tables that have the same schema.
+    Tables(&'static [Row]),
     /// A list of tables, each of a type with a schema of its own.
     Sinks,
     /// A list of tables.
@@ -64,6 +74,10 @@ impl Kind {
             Self::Int { min, max } => format!("an integer from {min} to {max}"),
             Self::PowerOfTwo { min, max } => format!("a power of two from {min} to {max}"),
             Self::Ratio => "a number from 0 to 1".into(),
+            Self::Number => "a number from 0".into(),
+            Self::Share => "always, never or a number from 0 to 1".into(),
+            Self::Seconds => SECONDS.into(),
+            Self::Times => format!("a table of span name = {SECONDS}"),
             Self::Text => "a string that is not empty".into(),
             Self::Endpoint => format!(
                 "host:port, such as \"127.0.0.1:9464\", or {}",
@@ -86,6 +100,10 @@ impl Kind {
             }
             Self::Views => format!("a list of tables, each {}", Self::Table(view::ROWS).accepts()),
             Self::Bounds => "a list of finite numbers, each greater than the one before".into(),
+            Self::Tables(rows) => {
+                let names: Vec<_> = rows.iter().map(|row| row.path).collect();
+                format!("a list of tables of {}", names.join(", "))
+            }
             Self::Sinks => {
                 format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
             }
@@ -125,7 +143,9 @@ impl Kind {
             Self::Headers => pairs(trimmed).map_or_else(|| text.into(), Value::from),
             Self::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed == "1" => true.into(),
             Self::Bool if trimmed.eq_ignore_ascii_case("false") || trimmed == "0" => false.into(),
-            Self::Ratio => trimmed.parse::<f64>().map_or_else(|_| text.into(), Value::from),
+            Self::Ratio | Self::Number => {
+                trimmed.parse::<f64>().map_or_else(|_| text.into(), Value::from)
+            }
             _ => serde_json::from_str(trimmed).unwrap_or_else(|_| text.into()),
         }
     }
@@ -149,6 +169,17 @@ impl Kind {
                 Some(number) if (0.0..=1.0).contains(&number) => Ok(number.into()),
                 _ => Err(refuse()),
             },
+            Self::Number => match value.as_f64() {
+                Some(number) if (0.0..f64::INFINITY).contains(&number) => Ok(number.into()),
+                _ => Err(refuse()),
+            },
+            Self::Share => match value.as_str() {
+                Some("always") => Ok(1.0.into()),
+                Some("never") => Ok(0.0.into()),
+                Some(_) => Err(refuse()),
+                None => Self::Ratio.check(key, value, source).map_err(|_| refuse()),
+            },
+            Self::Seconds => seconds(value).map(Value::from).ok_or_else(refuse),
             Self::Text => match value.as_str() {
                 Some(text) if usable(text) => Ok(value.clone()),
                 _ => Err(refuse()),
@@ -184,13 +215,14 @@ impl Kind {
                 _ => Err(refuse()),
             },
             Self::Table(rows) => schema::check_table(rows, key, value, source),
-            Self::Levels | Self::Attributes | Self::Headers => {
+            Self::Levels | Self::Attributes | Self::Headers | Self::Times => {
                 let table = value.as_object().ok_or_else(refuse)?;
                 let mut normal = Map::new();
                 for (name, value) in table {
                     let key = format!("{key}.{name}");
                     let value = match self {
                         Self::Levels => Self::Level.check(&key, value, source)?,
+                        Self::Times => Self::Seconds.check(&key, value, source)?,
                         Self::Headers if is_header(name, value) => value.clone(),
                         // A value in a table of headers is as secret as the table.
                         Self::Headers => return Err(self.refuse(&key, value, source)),
@@ -202,6 +234,13 @@ impl Kind {
                     normal.insert(name.clone(), value);
                 }
                 Ok(normal.into())
+            }
+            Self::Tables(rows) => {
+                let list = value.as_array().ok_or_else(refuse)?;
+                let tables = list.iter().enumerate().map(|(index, table)| {
+                    schema::check_table(rows, &format!("{key}[{index}]"), table, source)
+                });
+                tables.collect()
             }
             Self::Sinks => {
                 let list = value.as_array().ok_or_else(refuse)?;
@@ -269,6 +308,30 @@ impl Kind {
 
 fn find(words: &[&'static str], text: &str) -> Option<&'static str> {
     words.iter().copied().find(|word| word.eq_ignore_ascii_case(text))
+}
+
+const SECONDS: &str = "a time up to an hour, such as \"500ms\", \"2s\" or a number of seconds";
+
+/// A time in seconds, out of a number or a text with its unit.
+fn seconds(value: &Value) -> Option<f64> {
+    let seconds = match value.as_str() {
+        None => value.as_f64()?,
+        Some(text) => {
+            let text = text.trim();
+            let unit = text.find(|digit: char| digit.is_ascii_alphabetic())?;
+            let (number, unit) = text.split_at(unit);
+            let number: f64 = number.trim_end().parse().ok()?;
+            match unit {
+                "us" => number / 1e6,
+                "ms" => number / 1e3,
+                "s" => number,
+                "m" | "min" => number * 60.0,
+                "h" => number * 3600.0,
+                _ => return None,
+            }
+        }
+    };
+    (0.0..=3600.0).contains(&seconds).then_some(seconds)
 }
 
 /// Not empty, and without NUL, which no path may contain.

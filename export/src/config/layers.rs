@@ -8,7 +8,7 @@ use super::error::show;
 use super::kind::Kind;
 use super::schema::{self, ROWS, Row};
 use super::settings::Settings;
-use super::{Config, ConfigError, Source, otlp};
+use super::{Config, ConfigError, Source, otlp, sampling};
 
 /// The normal form of every key and where it came from.
 pub(super) struct Layers {
@@ -153,7 +153,8 @@ impl Layers {
     }
 
     /// What no row can say alone.
-    fn check_together(&self) -> Result<(), ConfigError> {
+    fn check_together(&mut self) -> Result<(), ConfigError> {
+        self.check_sampling()?;
         let number = |path| self.leaves.get(path).and_then(|leaf| leaf.0.as_u64());
         if let Some((total, source)) = self.leaves.get("ring.total_bytes")
             && let Some(one) = number("ring.bytes")
@@ -163,6 +164,26 @@ impl Layers {
             return Err(ConfigError::bad_value("ring.total_bytes", total, accepted, source));
         }
         Ok(())
+    }
+
+    fn check_sampling(&mut self) -> Result<(), ConfigError> {
+        if let Some((rules, source)) = self.leaves.get("spans.rules") {
+            sampling::check_rules(rules, source)?;
+        }
+        let sampler = self.get("spans.sampler");
+        let Some((arg, source)) = self.leaves.get_mut("spans.sampler_arg") else { return Ok(()) };
+        let Err(accepted) = sampling::check_arg(&sampler, arg) else { return Ok(()) };
+        let error = ConfigError::bad_value("spans.sampler_arg", arg, accepted, source);
+        match source {
+            // What the specification's own variables say badly is a warning.
+            Source::Environment(name) if name.starts_with("OTEL_") => {
+                let warning = format!("{error}; {name} is ignored");
+                (*arg, *source) = (1.0.into(), Source::Default);
+                self.warn(warning);
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 }
 

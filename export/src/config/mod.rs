@@ -15,6 +15,7 @@ mod layers;
 mod level;
 mod otlp;
 mod preset;
+mod sampling;
 mod schema;
 mod settings;
 mod source;
@@ -31,6 +32,7 @@ pub use env::{CONFIG_FILE, PRESET, process_env};
 pub use error::{ConfigError, Refusal};
 pub use otlp::{Compression, Histograms, OtlpSink, Protocol, SignalSettings, Target, Temporality};
 pub use preset::Preset;
+pub use sampling::{SpanRule, TailRule, TailSampling};
 pub use schema::defaults_table;
 pub use settings::{
     ConsoleFormat, ConsoleSink, Drain, Durability, FileSink, Logs, MemorySink, Metrics, Overflow,

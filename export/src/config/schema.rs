@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Refusal, nearest, show};
 use super::kind::Kind;
-use super::{ConfigError, Source, endpoint, otlp, view};
+use super::{ConfigError, Source, endpoint, otlp, sampling, view};
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -156,10 +156,24 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         path: "spans.sampler_arg",
-        kind: Kind::Ratio,
+        kind: Kind::Number,
         default: "1.0",
         otel: &["OTEL_TRACES_SAMPLER_ARG"],
-        meaning: "The ratio of the ratio samplers",
+        meaning: "The ratio of the ratio samplers, the traces a second of the rate-limited ones",
+        ..LIVE
+    },
+    Row {
+        path: "spans.rules",
+        kind: Kind::Tables(sampling::RULE),
+        default: "[]",
+        meaning: "Which traces are recorded, by what their root is: the first that fits decides, \
+                  else the sampler",
+        ..LIVE
+    },
+    Row {
+        path: "spans.tail",
+        kind: Kind::Table(sampling::TAIL),
+        meaning: "Tail sampling: which traces are kept, decided at their end; absent: all",
         ..LIVE
     },
     Row {
@@ -615,6 +629,18 @@ fn unknown(
     }))
 }
 
+/// A row, and those of its tables.
+fn with_inner(line: &mut dyn FnMut(&str, &Row), prefix: &str, row: &'static Row) {
+    line(prefix, row);
+    let rows = match row.kind {
+        Kind::Endpoint => endpoint::ROWS,
+        Kind::Views => view::ROWS,
+        Kind::Tables(rows) | Kind::Table(rows) => rows,
+        _ => return,
+    };
+    rows.iter().for_each(|inner| with_inner(line, &format!("{prefix}{}.", row.path), inner));
+}
+
 /// The table of defaults in Markdown, as the documentation shows it.
 pub fn defaults_table() -> String {
     let mut text = String::from("| key | default | while running | meaning |\n|---|---|---|---|\n");
@@ -630,13 +656,7 @@ pub fn defaults_table() -> String {
         ));
     };
     for row in ROWS {
-        line("", row);
-        if let Kind::Endpoint = row.kind {
-            endpoint::ROWS.iter().for_each(|inner| line("metrics.prometheus.", inner));
-        }
-        if let Kind::Views = row.kind {
-            view::ROWS.iter().for_each(|inner| line("metrics.views.", inner));
-        }
+        with_inner(&mut line, "", row);
     }
     for kind in SINK_TYPES {
         for row in sink_rows(kind).iter().filter(|row| row.path != "type") {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
 use super::otlp::OtlpSink;
+use super::sampling::{SpanRule, TailSampling};
 use super::view::View;
 
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
@@ -105,8 +106,12 @@ pub struct Logs {
 pub struct Spans {
     /// Which traces are recorded, by its `OTEL_TRACES_SAMPLER` name; see [`Settings::sampler`].
     pub sampler: String,
-    /// The ratio of the ratio samplers.
+    /// The ratio of the ratio samplers, the traces a second of the rate-limited ones.
     pub sampler_arg: f64,
+    /// What is decided by name and attributes of a trace's root.
+    pub rules: Vec<SpanRule>,
+    /// What is decided at the end of a trace.
+    pub tail: Option<TailSampling>,
     /// Longest string in bytes; absent: as in logs.
     pub max_string: Option<usize>,
     /// Most attributes of a span.

@@ -10,6 +10,7 @@ use coati_core::thread::registry::Drains;
 
 use super::batch::{Route, signal_of_word};
 use crate::redact::Redactor;
+use crate::tail::Policy;
 
 /// Between the drain thread and everybody else.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub struct Control {
 struct Inner {
     /// Rules and sinks to take up before the next round.
     routes: Option<(Redactor, Vec<Route>)>,
+    /// What tail sampling is to do from the next round on.
+    tail: Option<Option<Policy>>,
     /// The rings' reading ends, once the thread has ended.
     leftover: Option<Drains>,
     ended: bool,
@@ -103,6 +106,16 @@ impl Control {
     /// The rules and sinks to take up.
     pub fn take_routes(&self) -> Option<(Redactor, Vec<Route>)> {
         self.inner().routes.take()
+    }
+
+    /// Starts, changes or ends tail sampling before the next round.
+    pub fn set_tail(&self, policy: Option<Policy>) {
+        self.inner().tail = Some(policy);
+    }
+
+    /// What tail sampling is to do from now on, if that has changed.
+    pub fn take_tail(&self) -> Option<Option<Policy>> {
+        self.inner().tail.take()
     }
 
     /// Counts what was published after the thread's last round as dropped: a caller may have

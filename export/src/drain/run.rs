@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use coati_core::clock::{self, Timeline};
 use coati_core::intern::Id;
 use coati_core::key;
-use coati_core::ledger::Signal;
+use coati_core::ledger::{Reason, Signal};
 use coati_core::log::{LogHead, encode_fields, encode_log, name_id};
 use coati_core::pipeline::Pipeline;
 use coati_core::record::flags;
@@ -19,6 +19,7 @@ use super::control::Control;
 use super::merge::{Merge, Next, Round};
 use crate::health::Health;
 use crate::redact::Redactor;
+use crate::tail::Policy;
 
 /// How the drain works.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Settings {
     pub window: Duration,
     /// Records handed to the sinks at once.
     pub batch_records: u64,
+    /// What tail sampling does, where it is on.
+    pub tail: Option<Policy>,
 }
 
 /// Bytes of records after which a batch is handed over, however few they are. The fewer the writes,
@@ -82,6 +85,7 @@ impl Drain {
             let timeline = Timeline::start();
             let window_ns = settings.window.as_nanos() as f64;
             let window_ticks = (window_ns / timeline.ns_per_tick()) as u64;
+            batch.set_tail(settings.tail, &timeline);
             let mut drain = Self {
                 pipeline,
                 control,
@@ -142,13 +146,19 @@ impl Drain {
         if let Some((redactor, routes)) = self.control.take_routes() {
             self.batch.set_routes(redactor, routes);
         }
+        if let Some(policy) = self.control.take_tail() {
+            self.change_tail(policy);
+        }
         let hurry = stopping || request.is_some() || self.is_crowded();
         let horizon = if hurry { u64::MAX } else { now.saturating_sub(self.window_ticks) };
         let mut worked = false;
         loop {
             let round = self.advance(horizon);
-            worked |= self.batch.records() > 0;
-            self.batch.commit();
+            if round == Round::Done {
+                self.batch.advance(now.min(horizon));
+            }
+            worked |= self.batch.bytes() > 0;
+            self.commit();
             for drain in self.drains.list() {
                 drain.consumer.release();
             }
@@ -158,6 +168,9 @@ impl Drain {
         }
         self.drains.recycle(self.pipeline.registry());
         if stopping || request.is_some() {
+            // Nothing waits behind a flush: what is known has to do.
+            self.batch.decide_all();
+            self.commit();
             self.batch.sync();
         }
         if let Some(request) = request {
@@ -165,6 +178,24 @@ impl Drain {
             self.control.announce();
         }
         self.nap = if worked { SHORTEST_NAP } else { (self.nap * 2).min(LONGEST_NAP) };
+    }
+
+    /// Hands the batch over, and all spans of traces that have been kept.
+    fn commit(&mut self) {
+        self.batch.release(self.batch_records, BATCH_BYTES, &self.timeline);
+        self.batch.commit();
+        while self.batch.has_kept() {
+            self.batch.release(self.batch_records, BATCH_BYTES, &self.timeline);
+            self.batch.commit();
+        }
+    }
+
+    fn change_tail(&mut self, policy: Option<Policy>) {
+        if policy.is_none() {
+            self.batch.decide_all();
+            self.commit();
+        }
+        self.batch.set_tail(policy, &self.timeline);
     }
 
     fn is_crowded(&mut self) -> bool {
@@ -186,7 +217,13 @@ impl Drain {
                 self.merge.advance(&mut self.drains, horizon, |index, ticks, record| {
                     current = index;
                     batch.take(record, ticks, timeline);
-                    let full = batch.records() >= batch_records || batch.bytes() >= BATCH_BYTES;
+                    if batch.has_kept() {
+                        batch.release(batch_records, BATCH_BYTES, timeline);
+                    }
+                    // What is kept goes before what comes next.
+                    let full = batch.records() >= batch_records
+                        || batch.bytes() >= BATCH_BYTES
+                        || batch.has_kept();
                     if full { Next::Commit } else { Next::Go }
                 })
             }));
@@ -210,7 +247,9 @@ impl Drain {
         let ledger = self.pipeline.ledger();
         for signal in [Signal::Logs, Signal::Spans] {
             let account = ledger.account(signal);
-            let lost = account.dropped_total();
+            // Tail sampling is no loss.
+            let lost = account.dropped_total()
+                - account.dropped.get(Reason::TailSampled.name()).unwrap_or(&0);
             let before = std::mem::replace(&mut self.losses[signal as usize], lost);
             if lost > before {
                 let reasons = account.dropped.keys().copied().collect::<Vec<_>>().join(", ");

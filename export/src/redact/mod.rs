@@ -3,6 +3,7 @@
 //! A sink takes [`Redacted`] records, and only [`Redactor::apply`] makes them: the record behind
 //! one cannot be reached, only what the rules leave of it.
 
+mod keep;
 pub mod keys;
 mod view;
 
@@ -15,6 +16,7 @@ use coati_core::metrics::{LabelPolicy, LabelValue, MetricSnapshot, OwnedLabel, S
 use coati_core::record::read::Record;
 use coati_core::record::value::Key;
 
+pub use keep::keep;
 use keys::{KeyRules, MASK};
 pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
 

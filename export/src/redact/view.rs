@@ -2,8 +2,9 @@
 
 use coati_core::intern::reserved;
 use coati_core::record::read::{self, Record};
-use coati_core::record::value::Key;
+use coati_core::record::value::{Key, Value as Plain};
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
+use coati_core::span::rules::is_called;
 
 use super::Redactor;
 use super::keys::MASK;
@@ -39,6 +40,23 @@ impl<'a> Policy<'a> {
             read::Value::Bytes(bytes) => Value::Bytes(bytes),
             read::Value::List(list) => Value::List(List { list, policy: self }),
             read::Value::Map(map) => Value::Map(Map { map, policy: self }),
+        }
+    }
+}
+
+impl Policy<'_> {
+    /// Whether the rules withhold anything of these fields.
+    fn hides(self, mut fields: read::Fields<'_>) -> bool {
+        fields.any(|(key, value)| self.0.masks(key) || self.hides_inside(value))
+    }
+
+    fn hides_inside(self, value: read::Value<'_>) -> bool {
+        match value {
+            read::Value::List(mut list) => list.any(|value| self.hides_inside(value)),
+            read::Value::Map(mut map) => {
+                map.any(|(key, value)| self.0.masks(Key::Text(key)) || self.hides_inside(value))
+            }
+            _ => false,
         }
     }
 }
@@ -139,6 +157,15 @@ impl<'a> RedactedSpan<'a> {
         Fields { fields: self.span.attributes, policy: self.policy }
     }
 
+    /// Whether the rules withhold anything of it.
+    pub(super) fn is_masked(&self) -> bool {
+        let Self { span, policy } = *self;
+        policy.0.rules.is_some()
+            && (policy.hides(span.attributes)
+                || span.events.into_iter().any(|event| policy.hides(event.attributes))
+                || span.links.into_iter().any(|link| policy.hides(link.attributes)))
+    }
+
     /// Its events.
     pub fn events(&self) -> impl Iterator<Item = Event<'a>> {
         let policy = self.policy;
@@ -187,6 +214,21 @@ pub struct Link<'a> {
 pub struct Fields<'a> {
     fields: read::Fields<'a>,
     policy: Policy<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// The value called `name`, where it is a plain one.
+    pub fn plain(mut self, name: &str) -> Option<Plain<'a>> {
+        let (_, value) = self.find(|&(key, _)| is_called(key, name))?;
+        Some(match value {
+            Value::Bool(value) => Plain::Bool(value),
+            Value::I64(value) => Plain::I64(value),
+            Value::U64(value) => Plain::U64(value),
+            Value::F64(value) => Plain::F64(value),
+            Value::Str(text, _) => Plain::Str(text),
+            _ => return None,
+        })
+    }
 }
 
 impl Fields<'_> {

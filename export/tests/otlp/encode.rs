@@ -63,7 +63,12 @@ fn a_span_has_everything_that_was_recorded() {
         trace_flags: 1,
         remote: true,
     };
-    let start = Start { parent: Some(parent), kind: SpanKind::Client, start_time: Some(1_000) };
+    let start = Start {
+        parent: Some(parent),
+        kind: SpanKind::Client,
+        start_time: Some(1_000),
+        ..Start::default()
+    };
     let mut span = tracer.start("call ✓", start);
     let long = "k".repeat(200);
     span.set_attribute((key!("text"), "a \"b\"\n".into()));

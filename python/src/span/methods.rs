@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use coati_core::record::value::{Field, Key};
-use coati_core::span::Status;
+use coati_core::span::{Body, Status};
 use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -55,12 +55,17 @@ unsafe fn of<'a>(this: *mut PyObject) -> &'a Span {
 pub fn set_all(span: &Span, attributes: &[(String, Owned)]) {
     span.with_core(|core| {
         if let Some(body) = core.body() {
-            for (name, value) in attributes {
-                let key = Key::new(name);
-                body.set(key, |encoder| value.encode(encoder, key));
-            }
+            set_all_in(body, attributes);
         }
     });
+}
+
+/// Sets attributes one by one.
+pub fn set_all_in(body: &mut Body, attributes: &[(String, Owned)]) {
+    for (name, value) in attributes {
+        let key = Key::new(name);
+        body.set(key, |encoder| value.encode(encoder, key));
+    }
 }
 
 /// Adds a link to `target`, a span or a context; anything else is a `TypeError`.

@@ -180,16 +180,7 @@ impl Traced {
     /// A new span of this function under what is current.
     #[inline(always)]
     pub fn start(&self) -> *mut PyObject {
-        let object = self.tracer.start_simple(&self.name, Current::get());
-        if !object.is_null() && !self.attributes.is_empty() {
-            // SAFETY: just made.
-            unsafe { raw::value::<Span>(object) }.with_core(|core| {
-                if let Some(body) = core.body() {
-                    body.extend(|encoder, room| self.attributes.encode(encoder, room));
-                }
-            });
-        }
-        object
+        self.tracer.start_with(&self.name, &self.attributes, Current::get())
     }
 }
 
