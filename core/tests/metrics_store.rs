@@ -141,6 +141,35 @@ fn labels_are_canonical_and_typed() {
 }
 
 #[test]
+fn metrics_share_the_labels_of_their_series() {
+    let store = store();
+    let names: Vec<String> = (0..20).map(|at| format!("metric-{at}")).collect();
+    let metrics: Vec<_> = names
+        .iter()
+        .map(|name| store.instrument(descriptor(name, Kind::Counter)).unwrap())
+        .collect();
+    let labels = |agent| [("agent", LabelValue::Str(agent)), ("tier", LabelValue::Int(1))];
+    for agent in ["a1", "a2"] {
+        let first = metrics[0].series(&labels(agent));
+        for metric in &metrics[1..] {
+            assert!(Arc::ptr_eq(metric.series(&labels(agent)).labels(), first.labels()));
+        }
+    }
+    let one = metrics[0].series(&[("agent", LabelValue::Str("a1")), ("tier", LabelValue::Int(2))]);
+    assert!(!Arc::ptr_eq(one.labels(), metrics[1].series(&labels("a1")).labels()));
+    let grown = |agent| {
+        let before = store.memory_bytes();
+        metrics[0].series(&labels(agent));
+        let first = store.memory_bytes() - before;
+        metrics[1].series(&labels(agent));
+        (first, store.memory_bytes() - before - first)
+    };
+    let (first, second) = grown("a3");
+    let owned = 2 * size_of::<OwnedLabel>() + "a3".len();
+    assert_eq!(first, second + owned);
+}
+
+#[test]
 fn beyond_the_limit_everything_is_the_overflow_series() {
     let store = Store::new(StoreConfig { max_series: 10, ..StoreConfig::default() });
     let shard = store.acquire_shard();

@@ -1,6 +1,6 @@
 //! The concurrent map from labels to series, asked on the miss path only.
 
-use super::label::Canonical;
+use super::label::{Canonical, OwnedLabel};
 use super::series::Series;
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::collections::HashSet;
@@ -76,20 +76,29 @@ mod map {
 /// the later series stands at the next free number.
 pub(super) struct Index {
     map: map::Map,
-    keys: Mutex<Keys>,
+    shared: Mutex<Shared>,
 }
 
-/// Label keys, one allocation each for all series. Holding it is what it takes to insert.
-pub(super) type Keys = HashSet<Arc<str>>;
+/// What series share. Holding it is what it takes to insert.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Keys of labels.
+    keys: HashSet<Arc<str>>,
+    /// The instruments that got a series last, the latest first.
+    recent: Vec<u32>,
+}
+
+/// How many instruments are asked for labels that a new series can share.
+const RECENT: usize = 8;
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { map: map::Map::new(), keys: Mutex::new(Keys::new()) }
+        Self { map: map::Map::new(), shared: Mutex::default() }
     }
 
     /// Locks out other insertions.
-    pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
-        lock(&self.keys)
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
     }
 
     /// The series, or the free number at which to insert it.
@@ -108,14 +117,51 @@ impl Index {
         Err(at)
     }
 
-    /// Puts `series` at a number that `find` gave while `_keys` was held.
-    pub(super) fn insert(&self, _keys: &Keys, at: u64, series: Arc<Series>) {
+    /// Puts `series` at a number that `find` gave while `_shared` was held.
+    pub(super) fn insert(&self, _shared: &Shared, at: u64, series: Arc<Series>) {
         self.map.insert(at, series);
     }
 }
 
-/// The shared copy of `key`.
-pub(super) fn intern(keys: &mut Keys, key: &str) -> Arc<str> {
+impl Shared {
+    /// The labels for a new series of `instrument`, and how many bytes they take if they are new.
+    /// Metrics of one program mostly have the same ones, so that another's serve again.
+    pub(super) fn labels(
+        &mut self,
+        index: &Index,
+        instrument: u32,
+        labels: &Canonical<'_>,
+        seed: u64,
+    ) -> (Arc<[OwnedLabel]>, usize) {
+        let others = self.recent.iter().filter(|&&other| other != instrument);
+        let known = others
+            .copied()
+            .find_map(|other| index.find(other, labels, labels.hash(seed ^ u64::from(other))).ok());
+        self.note(instrument);
+        if let Some(series) = known {
+            return (series.labels().clone(), 0);
+        }
+        let owned = labels.labels().iter().map(|&(key, value)| OwnedLabel {
+            key: intern(&mut self.keys, key),
+            value: value.keep(),
+        });
+        let new: Arc<[OwnedLabel]> = owned.collect();
+        let bytes = new.iter().map(OwnedLabel::bytes).sum();
+        (new, bytes)
+    }
+
+    fn note(&mut self, instrument: u32) {
+        match self.recent.iter().position(|&other| other == instrument) {
+            Some(at) => self.recent[..=at].rotate_right(1),
+            None => {
+                self.recent.truncate(RECENT - 1);
+                self.recent.insert(0, instrument);
+            }
+        }
+    }
+}
+
+fn intern(keys: &mut HashSet<Arc<str>>, key: &str) -> Arc<str> {
     if let Some(known) = keys.get(key) {
         return known.clone();
     }

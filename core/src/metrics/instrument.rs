@@ -1,8 +1,8 @@
 //! An instrument: from labels to series.
 
 use super::descriptor::Descriptor;
-use super::index::{Index, intern};
-use super::label::{Canonical, Label, LabelPolicy, LabelValue, OwnedLabel, within};
+use super::index::Index;
+use super::label::{Canonical, Label, LabelPolicy, LabelValue, within};
 use super::registry::Registry;
 use super::series::{Core, Series};
 use super::view::LabelFilter;
@@ -126,7 +126,7 @@ impl Instrument {
     /// Makes the series unless another thread just did; `None` with `room` series or more.
     fn make(&self, labels: &Canonical<'_>, hash: u64, room: usize) -> Option<Arc<Series>> {
         let index = &self.common.index;
-        let mut keys = index.keys();
+        let mut shared = index.shared();
         let at = match index.find(self.core.id, labels, hash) {
             Ok(known) => return Some(known),
             Err(at) => at,
@@ -135,15 +135,12 @@ impl Instrument {
         if all.len() >= room {
             return None;
         }
-        let owned = labels
-            .labels()
-            .iter()
-            .map(|(key, value)| OwnedLabel { key: intern(&mut keys, key), value: value.keep() });
-        let series = Arc::new(Series::new(self.core.clone(), owned.collect()));
+        let (owned, more) = shared.labels(index, self.core.id, labels, self.common.seed);
+        let series = Arc::new(Series::new(self.core.clone(), owned));
         // Relaxed: a number.
-        self.common.bytes.fetch_add(series.bytes(), Ordering::Relaxed);
+        self.common.bytes.fetch_add(series.bytes() + more, Ordering::Relaxed);
         all.push(series.clone());
-        index.insert(&keys, at, series.clone());
+        index.insert(&shared, at, series.clone());
         Some(series)
     }
 

@@ -315,10 +315,9 @@ impl Series {
         self.shared.float.store(0, Ordering::Relaxed);
     }
 
-    /// Bytes it keeps beyond shards, with its places in the instrument and the index.
+    /// Bytes it keeps beyond shards and labels, with its places in the instrument and the index.
     pub(super) fn bytes(&self) -> usize {
-        let labels: usize = self.labels.iter().map(OwnedLabel::bytes).sum();
         let state = self.histogram.as_ref().map_or(0, |_| size_of::<HistogramState>());
-        size_of::<Self>() + labels + state + 5 * size_of::<usize>()
+        size_of::<Self>() + state + 5 * size_of::<usize>()
     }
 }
