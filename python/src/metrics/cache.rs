@@ -51,14 +51,26 @@ impl Entry {
 
 /// An instrument's recent labels.
 #[derive(Default)]
-pub struct Cache(Vec<Option<Box<Entry>>>);
+pub struct Cache {
+    entries: Box<[Option<Box<Entry>>]>,
+    /// What was asked for last at each place. Labels are kept when they are asked for again: a
+    /// program that never repeats them leaves nothing here.
+    asked: Box<[u32]>,
+}
 
 // SAFETY: touched under the interpreter's lock only.
 unsafe impl Send for Cache {}
 
+/// Where labels stand in a cache, and what tells them from others there, by and large.
+#[derive(Clone, Copy)]
+pub struct Place {
+    index: usize,
+    print: u32,
+}
+
 /// Where a call's labels stand in a cache; `None` where they cannot be cached.
 #[inline(always)]
-pub fn place(args: &Args) -> Option<usize> {
+pub fn place(args: &Args) -> Option<Place> {
     let values = args.values();
     if values.len() > MOST {
         return None;
@@ -68,7 +80,7 @@ pub fn place(args: &Args) -> Option<usize> {
         // SAFETY: a live argument.
         hash = mix(hash, unsafe { content(object) }?);
     }
-    Some((hash ^ hash >> 32) as usize % SLOTS)
+    Some(Place { index: (hash ^ hash >> 32) as usize % SLOTS, print: (hash >> 32) as u32 })
 }
 
 #[inline(always)]
@@ -133,8 +145,8 @@ unsafe fn equal(a: *mut PyObject, b: *mut PyObject) -> bool {
 impl Cache {
     /// Calls `f` with the series and this thread's cells; `false` where it is not known.
     #[inline(always)]
-    pub fn with(&self, place: usize, args: &Args, f: impl FnOnce(&Series, &Shard)) -> bool {
-        if self.0.is_empty() {
+    pub fn with(&self, place: Place, args: &Args, f: impl FnOnce(&Series, &Shard)) -> bool {
+        if self.entries.is_empty() {
             return false;
         }
         self.find(place, args).is_some_and(|entry| entry.with(f))
@@ -142,24 +154,26 @@ impl Cache {
 
     /// Each place has a neighbour for the second of two that meet there.
     #[inline(always)]
-    fn find(&self, place: usize, args: &Args) -> Option<&Entry> {
-        [place, place ^ 1]
+    fn find(&self, place: Place, args: &Args) -> Option<&Entry> {
+        let places = [place.index, place.index ^ 1];
+        places
             .into_iter()
-            .find_map(|place| self.0[place].as_deref().filter(|entry| entry.is_of(args)))
+            .find_map(|at| self.entries[at].as_deref().filter(|entry| entry.is_of(args)))
     }
 
-    /// Keeps what a call's labels led to; what was there before is given back.
-    pub fn keep(&mut self, place: usize, args: &Args, series: Arc<Series>) -> Option<Released> {
+    /// Keeps what a call's labels led to, if it is not the first such call; what was there before
+    /// is given back.
+    pub fn keep(&mut self, place: Place, args: &Args, series: Arc<Series>) -> Option<Released> {
         let values = args.values();
         // SAFETY: live arguments, of which the strings are exactly `str`.
         let long = |&value: &*mut PyObject| unsafe {
             ffi::PyUnicode_CheckExact(value) != 0 && ffi::PyUnicode_GET_LENGTH(value) > LONGEST
         };
-        if values.iter().any(long) {
+        if values.iter().any(long) || self.is_first(place) {
             return None;
         }
-        if self.0.is_empty() {
-            self.0.resize_with(SLOTS, || None);
+        if self.entries.is_empty() {
+            self.entries = (0..SLOTS).map(|_| None).collect();
         }
         let mut entry = Entry {
             names: args.names,
@@ -174,8 +188,20 @@ impl Cache {
             ffi::Py_INCREF(entry.names);
             values.iter().for_each(|&value| ffi::Py_INCREF(value));
         }
-        let before = self.0[place].replace(Box::new(entry));
-        std::mem::replace(&mut self.0[place ^ 1], before).map(Released)
+        let before = self.entries[place.index].replace(Box::new(entry));
+        std::mem::replace(&mut self.entries[place.index ^ 1], before).map(Released)
+    }
+
+    fn is_first(&mut self, place: Place) -> bool {
+        if self.asked.is_empty() {
+            self.asked = (0..SLOTS).map(|_| 0).collect();
+        }
+        let places = [place.index, place.index ^ 1];
+        if places.into_iter().any(|at| self.asked[at] == place.print) {
+            return false;
+        }
+        self.asked[place.index ^ 1] = std::mem::replace(&mut self.asked[place.index], place.print);
+        true
     }
 }
 
@@ -195,6 +221,7 @@ impl Drop for Released {
 
 impl Drop for Cache {
     fn drop(&mut self) {
-        self.0.drain(..).flatten().for_each(|entry| drop(Released(entry)));
+        let entries = std::mem::take(&mut self.entries);
+        entries.into_iter().flatten().for_each(|entry| drop(Released(entry)));
     }
 }

@@ -130,7 +130,7 @@ impl<const KIND: u8> Instrument<KIND> {
         &self,
         py: Python<'_>,
         args: &Args,
-        place: Option<usize>,
+        place: Option<cache::Place>,
         f: &dyn Fn(&Series, &Shard),
     ) -> PyResult<()> {
         let labels = Labels::read(py, args)?;
