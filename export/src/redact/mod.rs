@@ -7,7 +7,7 @@ mod keep;
 pub mod keys;
 mod view;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -24,10 +24,13 @@ pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSp
 #[derive(Debug)]
 pub struct Redactor {
     rules: Option<Arc<KeyRules>>,
-    /// By interned id: what the rules say of the name. As long as there are ids, so that a look is
-    /// a load; its pages are touched where names are.
-    known: Box<[Cell<Verdict>]>,
+    /// By interned id: what the rules say of the name. The first page has room for a thousand names;
+    /// most programs never need another.
+    known: Box<[OnceCell<Page>]>,
 }
+
+const PAGE: usize = 1024;
+type Page = Box<[Cell<Verdict>; PAGE]>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -39,7 +42,7 @@ enum Verdict {
 impl Redactor {
     /// Applies `rules`; none lets everything pass.
     pub fn new(rules: Option<Arc<KeyRules>>) -> Self {
-        let known = vec![Cell::new(Verdict::Unknown); intern::IDS].into();
+        let known = vec![OnceCell::new(); intern::IDS.div_ceil(PAGE)].into();
         Self { rules, known }
     }
 
@@ -53,13 +56,19 @@ impl Redactor {
     #[inline(always)]
     fn masks(&self, key: Key<'_>) -> bool {
         match key {
-            Key::Id(id) => match self.known.get(id.0 as usize).map(Cell::get) {
-                Some(Verdict::Passes) => false,
-                Some(Verdict::Masked) => true,
-                Some(Verdict::Unknown) | None => self.judge(id),
+            Key::Id(id) => match self.known(id) {
+                Verdict::Passes => false,
+                Verdict::Masked => true,
+                Verdict::Unknown => self.judge(id),
             },
             Key::Text(name) => self.masks_name(name),
         }
+    }
+
+    #[inline(always)]
+    fn known(&self, id: Id) -> Verdict {
+        let page = self.known.get(id.0 as usize / PAGE).and_then(OnceCell::get);
+        page.map_or(Verdict::Unknown, |page| page[id.0 as usize % PAGE].get())
     }
 
     /// Judges a name for the first time. One that cannot be found is withheld.
@@ -70,8 +79,9 @@ impl Redactor {
             Some(name) => self.masks_name(name),
             None => return self.rules.is_some(),
         };
-        if let Some(known) = self.known.get(id.0 as usize) {
-            known.set(if masked { Verdict::Masked } else { Verdict::Passes });
+        if let Some(page) = self.known.get(id.0 as usize / PAGE) {
+            let page = page.get_or_init(|| Box::new([const { Cell::new(Verdict::Unknown) }; PAGE]));
+            page[id.0 as usize % PAGE].set(if masked { Verdict::Masked } else { Verdict::Passes });
         }
         masked
     }
