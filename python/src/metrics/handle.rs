@@ -79,7 +79,23 @@ unsafe fn of<'a, const KIND: u8>(this: *mut PyObject) -> &'a Bound {
     unsafe { &raw::value::<Handle<KIND>>(this).0 }
 }
 
+/// The way of most calls calls nothing itself, so that it saves no registers.
 unsafe extern "C" fn add_method<const KIND: u8>(
+    this: *mut PyObject,
+    args: *const *mut PyObject,
+    count: isize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: a method of this class.
+    if count == 0 && names.is_null() && unsafe { of::<KIND>(this) }.try_add_int(1) {
+        return raw::none();
+    }
+    // SAFETY: as for this method.
+    unsafe { add_with_care::<KIND>(this, args, count, names) }
+}
+
+#[inline(never)]
+unsafe extern "C" fn add_with_care<const KIND: u8>(
     this: *mut PyObject,
     args: *const *mut PyObject,
     count: isize,
@@ -97,7 +113,10 @@ unsafe extern "C" fn add_method<const KIND: u8>(
                 0 => Amount::Int(1),
                 _ => Amount::of(py, args.positional(0))?,
             };
-            of::<KIND>(this).with(|series, shard| amount.add_to(series, shard));
+            match amount {
+                Amount::Int(amount) => of::<KIND>(this).add_int(amount),
+                Amount::Float(amount) => of::<KIND>(this).add_float(amount),
+            }
         }
         Ok(raw::none())
     })
@@ -112,6 +131,19 @@ unsafe extern "C" fn set(this: *mut PyObject, value: *mut PyObject) -> *mut PyOb
 }
 
 unsafe extern "C" fn record(this: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
+    // SAFETY: a method of this class, and a live argument whose type is checked.
+    unsafe {
+        if ffi::PyFloat_CheckExact(value) != 0
+            && of::<HISTOGRAM>(this).try_record(ffi::PyFloat_AS_DOUBLE(value))
+        {
+            return raw::none();
+        }
+        record_with_care(this, value)
+    }
+}
+
+#[inline(never)]
+unsafe extern "C" fn record_with_care(this: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     raw::method(|py| {
         // SAFETY: a method of this class, and a live argument.
         unsafe { of::<HISTOGRAM>(this).record(Amount::of(py, value)?.as_f64()) };
