@@ -11,6 +11,7 @@ use pyo3::ffi;
 use pyo3::ffi::{PyObject, PyTypeObject};
 use pyo3::prelude::*;
 
+use crate::gil::Guarded;
 use crate::text;
 
 /// An instance in memory.
@@ -51,6 +52,11 @@ pub trait Raw: Sized + Send + 'static {
 
     /// Where the class stands.
     fn class() -> &'static Class;
+
+    /// Where the memory of instances waits for the next ones, if they come and go quickly.
+    fn spare() -> Option<&'static Spare> {
+        None
+    }
 
     /// Slots besides allocation and collection.
     fn slots() -> Vec<ffi::PyType_Slot>;
@@ -106,13 +112,53 @@ pub fn make<T: Raw>(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(class)
 }
 
+/// Memory of instances of one class, nobody's for the moment: neither tracked by the collector nor
+/// holding a reference to the class.
+pub struct Spare(Guarded<Unused>);
+
+struct Unused {
+    objects: [*mut PyObject; SPARE],
+    count: usize,
+}
+
+const SPARE: usize = 16;
+
+// SAFETY: touched under the interpreter's lock only.
+unsafe impl Send for Unused {}
+
+impl Spare {
+    pub const fn new() -> Self {
+        Self(Guarded::new(Unused { objects: [std::ptr::null_mut(); SPARE], count: 0 }))
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Option<*mut PyObject> {
+        let mut unused = self.0.borrow()?;
+        unused.count = unused.count.checked_sub(1)?;
+        unused.objects.get(unused.count).copied()
+    }
+
+    #[inline(always)]
+    fn put(&self, object: *mut PyObject) -> bool {
+        let Some(mut unused) = self.0.borrow() else { return false };
+        let count = unused.count;
+        let Some(place) = unused.objects.get_mut(count) else { return false };
+        *place = object;
+        unused.count += 1;
+        true
+    }
+}
+
 /// A new instance; null with an error set where memory is short.
 #[inline(always)]
 pub fn new<T: Raw>(value: T) -> *mut PyObject {
     // SAFETY: the class was made by `make` with room for the value, which is written before the
-    // collector hears of the object.
+    // collector hears of the object; what is spare was such an object.
     unsafe {
-        let object = ffi::PyObject_GC_New::<Object<T>>(T::class().get());
+        let object: *mut Object<T> = match T::spare().and_then(Spare::take) {
+            Some(object) => ffi::PyObject_Init(object, T::class().get()).cast(),
+            None => ffi::PyObject_GC_New::<Object<T>>(T::class().get()),
+        };
         if object.is_null() {
             return std::ptr::null_mut();
         }
@@ -149,7 +195,9 @@ unsafe extern "C" fn dealloc<T: Raw>(object: *mut PyObject) {
         ffi::PyObject_GC_UnTrack(object.cast());
         T::finalize(object);
         std::ptr::drop_in_place(&raw mut (*object.cast::<Object<T>>()).value);
-        ffi::PyObject_GC_Del(object.cast());
+        if !T::spare().is_some_and(|spare| spare.put(object)) {
+            ffi::PyObject_GC_Del(object.cast());
+        }
         ffi::Py_DECREF(class.cast());
     }
 }

@@ -18,7 +18,7 @@ use crate::current::{Current, Entry, Node};
 use crate::exception::Told;
 use crate::gil::Guarded;
 use crate::hub::hub;
-use crate::raw::{self, Class, Raw};
+use crate::raw::{self, Class, Raw, Spare};
 use crate::text::beginning;
 
 pub use events::{add_event, record};
@@ -40,6 +40,7 @@ pub struct Span {
 unsafe impl Send for Span {}
 
 static CLASS: Class = Class::new();
+static UNUSED: Spare = Spare::new();
 
 impl Raw for Span {
     const NAME: &'static CStr = c"coati.Span";
@@ -48,6 +49,10 @@ impl Raw for Span {
 
     fn class() -> &'static Class {
         &CLASS
+    }
+
+    fn spare() -> Option<&'static Spare> {
+        Some(&UNUSED)
     }
 
     fn slots() -> Vec<ffi::PyType_Slot> {
