@@ -38,6 +38,7 @@ use pyo3::prelude::*;
 
 use crate::current::{Current, Node};
 use crate::engine::{deliver, started, stop};
+use crate::exception::Kept;
 use crate::gil::is_held;
 use crate::hub::hub;
 use crate::span::{self, Span};
@@ -189,14 +190,7 @@ fn leave(attached: *mut c_void) {
 
 /// Runs `f` aside of an exception that may be on its way: who calls is in the middle of C.
 fn keeping_errors<R>(f: impl FnOnce() -> R) -> R {
-    let (mut kind, mut value, mut traceback) =
-        (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: the lock is held; the references go back where they come from, over whatever error
-    // `f` leaves.
-    unsafe {
-        ffi::PyErr_Fetch(&mut kind, &mut value, &mut traceback);
-        let result = f();
-        ffi::PyErr_Restore(kind, value, traceback);
-        result
-    }
+    // SAFETY: the lock is held.
+    let _kept = unsafe { Kept::new() };
+    f()
 }

@@ -4,6 +4,7 @@ use coati_core::intern::reserved;
 use coati_core::record::value::Key;
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
+use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
@@ -97,4 +98,49 @@ pub fn named<'py>(value: &Bound<'py, PyAny>) -> Option<Option<Bound<'py, PyBaseE
         return Some(None);
     }
     middle.cast_into::<PyBaseException>().ok().map(Some)
+}
+
+/// The exception that was set, set again at the end, over whatever is set by then.
+pub struct Kept {
+    #[cfg(not(Py_3_12))]
+    class: *mut PyObject,
+    value: *mut PyObject,
+    #[cfg(not(Py_3_12))]
+    trace: *mut PyObject,
+}
+
+impl Kept {
+    /// # Safety
+    /// The interpreter is attached.
+    #[cfg(Py_3_12)]
+    pub unsafe fn new() -> Self {
+        // SAFETY: by the caller's promise; a new reference or null.
+        Self { value: unsafe { ffi::PyErr_GetRaisedException() } }
+    }
+
+    /// # Safety
+    /// The interpreter is attached.
+    #[cfg(not(Py_3_12))]
+    pub unsafe fn new() -> Self {
+        let null = std::ptr::null_mut();
+        let mut kept = Self { class: null, value: null, trace: null };
+        // SAFETY: three places for new references.
+        unsafe { ffi::PyErr_Fetch(&mut kept.class, &mut kept.value, &mut kept.trace) };
+        kept
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: gives the references back.
+        #[cfg(Py_3_12)]
+        unsafe {
+            ffi::PyErr_SetRaisedException(self.value);
+        }
+        // SAFETY: as above.
+        #[cfg(not(Py_3_12))]
+        unsafe {
+            ffi::PyErr_Restore(self.class, self.value, self.trace);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::current::{Current, Entry};
+use crate::exception::Kept;
 use crate::raw::{self, Class, Raw, Table};
 use crate::remote::{Remote, node_of};
 use crate::span::Span;
@@ -82,14 +83,9 @@ unsafe extern "C" fn call(
     let result = unsafe { ffi::PyObject_Call(carried.function, args, kwargs) };
     if let Some(entry) = entry {
         // Leaving touches the variable, for which no error may be set.
-        // SAFETY: what is fetched is restored.
-        unsafe {
-            let (mut class, mut value, mut trace) =
-                (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
-            ffi::PyErr_Fetch(&mut class, &mut value, &mut trace);
-            entry.restore();
-            ffi::PyErr_Restore(class, value, trace);
-        }
+        // SAFETY: called by the interpreter.
+        let _kept = unsafe { Kept::new() };
+        entry.restore();
     }
     result
 }

@@ -14,7 +14,6 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-pub use driver::Kept;
 pub use routine::{attribute_of, call};
 
 use crate::convert::Owned;

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 
 use super::iterator::{Wrapped, itself};
 use crate::awaitable;
+use crate::exception::Kept;
 use crate::raw::{self, Class, Raw, Table};
-use crate::trace::{Kept, attribute_of, call};
+use crate::trace::{attribute_of, call};
 
 /// A wrapped asynchronous iterator.
 pub struct AsyncIterator(pub Wrapped);

@@ -8,8 +8,9 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
 use super::{End, Stream};
+use crate::exception::Kept;
 use crate::raw::{self, Class, Raw, Table};
-use crate::trace::{Kept, attribute_of, call};
+use crate::trace::{attribute_of, call};
 
 /// What both kinds of iterators hold.
 pub struct Wrapped {

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use super::function::Traced;
 use crate::current::{Current, Entry};
+use crate::exception::Kept;
 use crate::raw;
 use crate::span::Span;
 
@@ -178,32 +179,6 @@ impl Drop for Driver {
             ffi::Py_XDECREF(self.span.get());
             ffi::Py_DECREF(self.traced);
         }
-    }
-}
-
-/// The exception that was set, set again at the end.
-pub struct Kept {
-    class: *mut PyObject,
-    value: *mut PyObject,
-    trace: *mut PyObject,
-}
-
-impl Kept {
-    /// # Safety
-    /// The interpreter is attached.
-    pub unsafe fn new() -> Self {
-        let null = std::ptr::null_mut();
-        let mut kept = Self { class: null, value: null, trace: null };
-        // SAFETY: three places for new references.
-        unsafe { ffi::PyErr_Fetch(&mut kept.class, &mut kept.value, &mut kept.trace) };
-        kept
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        // SAFETY: gives the references back.
-        unsafe { ffi::PyErr_Restore(self.class, self.value, self.trace) };
     }
 }
 
