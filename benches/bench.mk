@@ -92,3 +92,7 @@ bench-otlp: ## OTLP encoded and sent, beside the official Rust and Python kits
 	mkdir -p $(BENCH_OUT)
 	$(BENCH_BIN)/coati-bench-otlp 51 "$(BENCH_VENV)/bin/python python/benches/otlp.py" | \
 		tee $(BENCH_OUT)/otlp.jsonl
+
+.PHONY: layout
+layout: install-python ## Order of the extension module's functions, for the linker (needs valgrind)
+	$(BIN)/python python/benches/layout.py
