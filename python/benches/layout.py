@@ -102,27 +102,32 @@ def entered(profile: str) -> set[str]:
     return names
 
 
-def pattern(name: str) -> str:
-    """The name's section, with wild cards for what another compiler would call otherwise."""
-    name = re.sub(r"17h[0-9a-f]{16}E$|\.(\d+|llvm\.\d+)$", "*", name)
-    # `.text.` or `.text.unlikely.`
-    return ".text*." + re.sub(r"Cs[0-9a-zA-Z]+_", "Cs*_", name)
-
-
-def earlier() -> set[str]:
-    """What the file lists that the module still has."""
+def symbols() -> str:
+    """The module's names, one a line."""
     import coati._native  # noqa: PLC0415
 
     nm = ["nm", "-j", coati._native.__file__]
-    symbols = subprocess.run(nm, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    listed = re.findall(r"^ +(\.text\*\.\S+)$", OUT.read_text(), re.MULTILINE)
-    all_symbols = "\n".join(symbols)
+    return subprocess.run(nm, stdout=subprocess.PIPE, text=True, check=True).stdout
 
-    def is_there(one: str) -> bool:
-        wild = re.escape(one.removeprefix(".text*.")).replace(r"\*", r"\S*")
-        return re.search(f"^{wild}$", all_symbols, re.MULTILINE) is not None
 
-    return {one for one in listed if is_there(one)}
+def count(pattern: str, names: str) -> int:
+    """How many of the names the pattern fits."""
+    wild = re.escape(pattern).replace(r"\*", r"\S*")
+    return len(re.findall(f"^{wild}$", names, re.MULTILINE))
+
+
+def pattern(name: str, names: str) -> str:
+    """The name, with wild cards for what another compiler would call otherwise; as it is where that
+    would fit others too, of the same function for other types."""
+    wild = re.sub(r"17h[0-9a-f]{16}E$|\.(\d+|llvm\.\d+)$", "*", name)
+    wild = re.sub(r"Cs[0-9a-zA-Z]+_", "Cs*_", wild)
+    return wild if count(wild, names) == 1 else name
+
+
+def earlier(names: str) -> set[str]:
+    """What the file lists that the module still has."""
+    listed = re.findall(r"^ +\.text\*\.(\S+)$", OUT.read_text(), re.MULTILINE)
+    return {one for one in listed if count(one, names) == 1}
 
 
 def patterns(module: str) -> list[str]:
@@ -141,11 +146,13 @@ def main() -> None:
         command = [*valgrind, f"--callgrind-out-file={out}", sys.executable, "-c", PROGRAM]
         subprocess.run(command, env={**os.environ, "PYTHONMALLOC": "malloc"}, check=True)
         names = entered(out.read_text())
-    met = {pattern(name) for name in names if name.startswith(("_ZN", "_R", "PyInit"))}
-    first = sorted(met | earlier())
-    then = [one for module in MODULES for one in patterns(module)]
-    lists = ("".join(f"      {one}\n" for one in some) for some in (first, then))
-    OUT.write_text(HEAD + BETWEEN.join(lists) + TAIL)
+    known = symbols()
+    met = {pattern(name, known) for name in names if name.startswith(("_ZN", "_R", "PyInit"))}
+    first = sorted(met | earlier(known))
+    # `.text.` or `.text.unlikely.`
+    lists = [[f".text*.{one}" for one in first], *(patterns(module) for module in MODULES)]
+    lines = ("".join(f"      {one}\n" for one in some) for some in lists)
+    OUT.write_text(HEAD + BETWEEN.join(lines) + TAIL)
     print(f"{len(first)} functions in {OUT.name}")
 
 
