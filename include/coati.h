@@ -32,7 +32,7 @@
 
 // The version of this header. coati_abi_version returns that of the library; it grows when
 // something is added and a library with a smaller one lacks something.
-#define COATI_ABI_VERSION 1
+#define COATI_ABI_VERSION 2
 
 // The value is in `value.i64`.
 #define COATI_FIELD_I64 1
@@ -63,6 +63,10 @@
 
 // Badly.
 #define COATI_SPAN_ERROR 2
+
+// Everything that crosses processes: a span's ids and flags, its `tracestate`, and baggage. Made by
+// coati_context_parse or coati_context_of_span.
+typedef struct coati_context coati_context;
 
 // A sum that only grows, with fixed labels.
 typedef struct coati_counter coati_counter;
@@ -284,6 +288,13 @@ coati_status coati_span_start(const struct coati_tracer *tracer,
                               const struct coati_span_context *parent,
                               struct coati_span **out);
 
+// Starts a span under what a context says, whose `tracestate` and baggage it takes over. A context
+// without a span: a root.
+coati_status coati_span_start_in(const struct coati_tracer *tracer,
+                                 struct coati_str name,
+                                 const struct coati_context *parent,
+                                 struct coati_span **out);
+
 // Sets an attribute; one with the same key is replaced.
 coati_status coati_span_set_attribute(struct coati_span *span, const struct coati_field *attribute);
 
@@ -316,8 +327,8 @@ coati_status coati_span_attach(struct coati_span *span, struct coati_scope **out
 // and on any thread.
 coati_status coati_scope_detach(struct coati_scope *scope);
 
-// Reads a W3C `traceparent`. A context keeps no `tracestate`: it is accepted for programs that
-// have one. COATI_BAD_ARGUMENT: not a traceparent.
+// Reads a W3C `traceparent`. The result has no place for a `tracestate`, which is accepted for
+// programs that have one: coati_context_parse keeps it. COATI_BAD_ARGUMENT: not a traceparent.
 coati_status coati_context_extract(struct coati_str traceparent,
                                    struct coati_str tracestate,
                                    struct coati_span_context *out);
@@ -325,6 +336,53 @@ coati_status coati_context_extract(struct coati_str traceparent,
 // Writes a W3C `traceparent`. COATI_BAD_ARGUMENT: no context, or one without ids.
 coati_status coati_context_inject(const struct coati_span_context *context,
                                   struct coati_buffer *traceparent);
+
+// Reads W3C's three headers, each empty where it is absent; several of one name are joined by
+// commas. What is malformed says nothing: without a good `traceparent` there is no span.
+coati_status coati_context_parse(struct coati_str traceparent,
+                                 struct coati_str tracestate,
+                                 struct coati_str baggage,
+                                 struct coati_context **out);
+
+// The context of a span, also after its end.
+coati_status coati_context_of_span(const struct coati_span *span, struct coati_context **out);
+
+// Frees the handle.
+void coati_context_free(struct coati_context *context);
+
+// The ids and flags of its span; all zero where it has none.
+coati_status coati_context_get_span(const struct coati_context *context,
+                                    struct coati_span_context *out);
+
+// Its W3C `traceparent`, empty where it has no span.
+coati_status coati_context_traceparent(const struct coati_context *context,
+                                       struct coati_buffer *out);
+
+// Its W3C `tracestate` as it is passed on, empty where there is none.
+coati_status coati_context_tracestate(const struct coati_context *context,
+                                      struct coati_buffer *out);
+
+// Its W3C `baggage` header, empty where there is none.
+coati_status coati_context_baggage(const struct coati_context *context, struct coati_buffer *out);
+
+// Sets a member of its `tracestate`, which then is the first one. COATI_BAD_ARGUMENT: not what W3C
+// allows.
+coati_status coati_context_set_tracestate(struct coati_context *context,
+                                          struct coati_str key,
+                                          struct coati_str value);
+
+// The value of a name of its baggage. COATI_BAD_ARGUMENT: there is no such name.
+coati_status coati_context_get_baggage(const struct coati_context *context,
+                                       struct coati_str name,
+                                       struct coati_buffer *out);
+
+// Sets a name of its baggage to any text. COATI_BAD_ARGUMENT: the name is no token of HTTP.
+coati_status coati_context_set_baggage(struct coati_context *context,
+                                       struct coati_str name,
+                                       struct coati_str value);
+
+// Removes a name of its baggage. COATI_BAD_ARGUMENT: there is no such name.
+coati_status coati_context_remove_baggage(struct coati_context *context, struct coati_str name);
 
 // The counter called `name` with `n` labels. COATI_BAD_ARGUMENT: not a metric's name, or the
 // name of another instrument; coati_last_error says which.

@@ -31,6 +31,7 @@
 #ifndef COATI_NO_EXCEPTIONS
 #include <stdexcept>
 #endif
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -88,6 +89,7 @@ inline void free(coati_up_down_counter *raw) noexcept { coati_up_down_counter_fr
 inline void free(coati_gauge *raw) noexcept { coati_gauge_free(raw); }
 inline void free(coati_histogram *raw) noexcept { coati_histogram_free(raw); }
 inline void free(coati_scope *raw) noexcept { coati_scope_detach(raw); }
+inline void free(coati_context *raw) noexcept { coati_context_free(raw); }
 
 /// Owns what `free` frees.
 template <class T>
@@ -250,6 +252,65 @@ private:
     coati_span_context raw_;
 };
 
+class span;
+
+/// Everything that crosses processes: a span's ids, its `tracestate`, and baggage.
+class propagation {
+public:
+    propagation() noexcept = default;
+    /// Of W3C's three headers; what is malformed says nothing.
+    explicit propagation(std::string_view traceparent, std::string_view tracestate = {},
+                         std::string_view baggage = {}) noexcept {
+        coati_context *raw = nullptr;
+        coati_context_parse(detail::str(traceparent), detail::str(tracestate),
+                            detail::str(baggage), &raw);
+        handle_.reset(raw);
+    }
+    /// Of a span.
+    explicit propagation(const span &span) noexcept;
+
+    /// The headers, each empty where there is nothing to say.
+    std::string traceparent() const { return header(coati_context_traceparent); }
+    std::string tracestate() const { return header(coati_context_tracestate); }
+    std::string baggage() const { return header(coati_context_baggage); }
+
+    /// The ids of its span.
+    coati::context context() const noexcept {
+        coati_span_context raw{};
+        coati_context_get_span(handle_.get(), &raw);
+        return coati::context(raw);
+    }
+
+    /// Sets a member of its `tracestate`, which then is the first one.
+    coati_status set_tracestate(std::string_view key, std::string_view value) noexcept {
+        return coati_context_set_tracestate(handle_.get(), detail::str(key), detail::str(value));
+    }
+    /// The value of a name of its baggage, if there is one.
+    std::optional<std::string> get_baggage(std::string_view name) const {
+        coati_buffer buffer{};
+        coati_status status = coati_context_get_baggage(handle_.get(), detail::str(name), &buffer);
+        if (status != COATI_OK) return std::nullopt;
+        return detail::take(buffer);
+    }
+    coati_status set_baggage(std::string_view name, std::string_view value) noexcept {
+        return coati_context_set_baggage(handle_.get(), detail::str(name), detail::str(value));
+    }
+    coati_status remove_baggage(std::string_view name) noexcept {
+        return coati_context_remove_baggage(handle_.get(), detail::str(name));
+    }
+
+    const coati_context *get() const noexcept { return handle_.get(); }
+
+private:
+    template <class Function> std::string header(Function read) const {
+        coati_buffer buffer{};
+        read(handle_.get(), &buffer);
+        return detail::take(buffer);
+    }
+
+    detail::handle<coati_context> handle_;
+};
+
 class engine;
 
 /// A named source of log lines. Several threads may use it at once.
@@ -378,6 +439,12 @@ private:
     coati_status status_ = COATI_NULL_HANDLE;
 };
 
+inline propagation::propagation(const span &span) noexcept {
+    coati_context *raw = nullptr;
+    coati_context_of_span(span.get(), &raw);
+    handle_.reset(raw);
+}
+
 /// A named source of spans. Several threads may use it at once. Starting a span throws nothing: a
 /// null span says in `status()` why.
 class tracer {
@@ -406,6 +473,20 @@ public:
         return start(name, &parent.raw(), attributes, false);
     }
 
+    /// A child of what crossed from another process, with its `tracestate` and baggage; current
+    /// until it goes.
+    template <class Context, std::enable_if_t<std::is_same_v<Context, propagation>, int> = 0>
+    coati::span span(std::string_view name, const Context &parent,
+                     const fields &attributes = {}) const noexcept {
+        return start_in(name, parent, attributes, true);
+    }
+    /// As `span`, current nowhere.
+    template <class Context, std::enable_if_t<std::is_same_v<Context, propagation>, int> = 0>
+    coati::span start_span(std::string_view name, const Context &parent,
+                           const fields &attributes = {}) const noexcept {
+        return start_in(name, parent, attributes, false);
+    }
+
     /// COATI_OK, or why it could not be made.
     coati_status status() const noexcept { return status_; }
     const coati_tracer *get() const noexcept { return handle_.get(); }
@@ -413,9 +494,23 @@ public:
 private:
     coati::span start(std::string_view name, const coati_span_context *parent,
                       const fields &attributes, bool current) const noexcept {
-        coati::span result;
         coati_span *raw = nullptr;
-        result.status_ = coati_span_start(handle_.get(), detail::str(name), parent, &raw);
+        coati_status status = coati_span_start(handle_.get(), detail::str(name), parent, &raw);
+        return started(raw, status, attributes, current);
+    }
+
+    coati::span start_in(std::string_view name, const propagation &parent,
+                         const fields &attributes, bool current) const noexcept {
+        coati_span *raw = nullptr;
+        coati_status status =
+            coati_span_start_in(handle_.get(), detail::str(name), parent.get(), &raw);
+        return started(raw, status, attributes, current);
+    }
+
+    static coati::span started(coati_span *raw, coati_status status, const fields &attributes,
+                               bool current) noexcept {
+        coati::span result;
+        result.status_ = status;
         result.handle_.reset(raw);
         result.set_attributes(attributes);
         if (current) result.scope_ = result.attach();

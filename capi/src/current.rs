@@ -16,6 +16,7 @@ use coati_core::ids::{SpanId, TraceId};
 use coati_core::record::SpanIds;
 use coati_core::span::SpanContext;
 
+use crate::context::Carried;
 use crate::entry::entry;
 use crate::handle::borrow;
 use crate::host::Host;
@@ -26,6 +27,7 @@ use crate::status::{Failure, Outcome, coati_status};
 /// the scope.
 pub struct coati_scope {
     context: SpanContext,
+    carried: Carried,
     /// The host that was told, and what undoes it there.
     told: Option<(&'static dyn Host, AtomicPtr<c_void>)>,
     detached: AtomicBool,
@@ -114,6 +116,15 @@ pub(crate) fn context(host: Option<&'static dyn Host>) -> Option<SpanContext> {
     })
 }
 
+/// What goes with the current span.
+pub(crate) fn carried(host: Option<&'static dyn Host>) -> Carried {
+    if let Some(host) = host.filter(|host| host.current().is_some()) {
+        return host.carried();
+    }
+    let top = || STACK.try_with(|stack| stack.scopes.borrow().last().map(|s| s.carried.clone()));
+    if is_any() { top().ok().flatten().unwrap_or_default() } else { Carried::default() }
+}
+
 /// Takes detached scopes off the stack; whether one is left.
 #[cold]
 fn clear_up() -> bool {
@@ -147,6 +158,7 @@ fn attach(span: &coati_span) -> Option<Arc<coati_scope>> {
     let pushed = STACK.try_with(|stack| {
         let scope = Arc::new(coati_scope {
             context,
+            carried: span.carried().clone(),
             told: span.host().and_then(tell),
             detached: AtomicBool::new(false),
             stale: stack.stale.clone(),

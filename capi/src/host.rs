@@ -10,6 +10,8 @@ use coati_core::ledger::Ledger;
 use coati_core::span::SpanContext;
 use coati_export::Engine;
 
+use crate::context::Carried;
+
 /// What it has to offer. All of it may be asked on any thread.
 pub trait Host: Sync {
     /// The place of its pipeline.
@@ -27,6 +29,9 @@ pub trait Host: Sync {
     /// What is current for the calling thread there, if that can be told; what a thread has
     /// attached is asked for otherwise.
     fn current(&self) -> Option<SpanContext>;
+
+    /// What goes with what is current there.
+    fn carried(&self) -> Carried;
 
     /// Makes a span current there too; what undoes it, or null.
     fn attach(&self, context: &SpanContext) -> *mut c_void;

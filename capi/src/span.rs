@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use coati_core::propagate::Baggage;
 use coati_core::record::fields::AnyFields;
+use coati_core::record::value::{Key, Value};
 use coati_core::span::{Span, SpanContext, Start, Status, Tracer};
 
+use crate::context::{Carried, coati_context};
 use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::entry;
@@ -23,10 +26,41 @@ pub struct coati_tracer {
     tracer: Tracer,
 }
 
+impl coati_tracer {
+    #[inline(always)]
+    fn start(&self, name: &str, parent: Option<SpanContext>, carried: Carried) -> coati_span {
+        let mut span = self.tracer.start(name, Start { parent, ..Start::default() });
+        if let Some(state) = &carried.state {
+            span.set_trace_state(state.as_str());
+        }
+        if let Some(baggage) = &carried.baggage {
+            set_fields(&mut span, baggage, &self.shared);
+        }
+        coati_span {
+            shared: self.shared.clone(),
+            context: *span.context(),
+            carried,
+            state: Mutex::new(State { span, ended: false }),
+        }
+    }
+}
+
+/// Sets what of the baggage is configured to be fields as attributes.
+#[cold]
+#[inline(never)]
+fn set_fields(span: &mut Span, baggage: &Baggage, shared: &Shared) {
+    for name in shared.hub.live().baggage_fields().iter() {
+        if let Some(value) = baggage.get(name) {
+            span.set_attribute((Key::new(name), Value::Str(value)));
+        }
+    }
+}
+
 /// A started span. Several threads may use it; it is recorded when it ends.
 pub struct coati_span {
     shared: Arc<Shared>,
     context: SpanContext,
+    carried: Carried,
     state: Mutex<State>,
 }
 
@@ -39,6 +73,11 @@ impl coati_span {
     /// Its ids and flags.
     pub(crate) fn context(&self) -> &SpanContext {
         &self.context
+    }
+
+    /// What goes with them.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
     }
 
     /// Whose engine it is recorded in, where that is not the handles' own.
@@ -111,16 +150,38 @@ pub unsafe extern "C" fn coati_span_start(
             handle::give(out, borrow(tracer), |tracer| {
                 let name = text::kept(name)?;
                 tracer.shared.on()?;
-                let parent = match parent.as_ref() {
-                    Some(parent) => Some(parent.into()),
-                    None => current::context(tracer.shared.host()),
-                };
-                let span = tracer.tracer.start(&name, Start { parent, ..Start::default() });
-                Ok(coati_span {
-                    shared: tracer.shared.clone(),
-                    context: *span.context(),
-                    state: Mutex::new(State { span, ended: false }),
+                let host = tracer.shared.host();
+                Ok(match parent.as_ref() {
+                    Some(parent) => tracer.start(&name, Some(parent.into()), Carried::default()),
+                    None => {
+                        let parent = current::context(host);
+                        let carried = parent.map(|_| current::carried(host)).unwrap_or_default();
+                        tracer.start(&name, parent, carried)
+                    }
                 })
+            })
+        }
+    })
+}
+
+/// Starts a span under what a context says, whose `tracestate` and baggage it takes over. A context
+/// without a span: a root.
+#[cfg_attr(feature = "export", unsafe(no_mangle))]
+pub unsafe extern "C" fn coati_span_start_in(
+    tracer: *const coati_tracer,
+    name: coati_str,
+    parent: *const coati_context,
+    out: *mut *mut coati_span,
+) -> coati_status {
+    entry(|| {
+        // SAFETY: handles, text and `out` are what the header asks for.
+        unsafe {
+            let both = borrow(tracer).and_then(|tracer| Ok((tracer, borrow(parent)?)));
+            handle::give(out, both, |(tracer, parent)| {
+                let name = text::kept(name)?;
+                tracer.shared.on()?;
+                let (parent, carried) = parent.parent();
+                Ok(tracer.start(&name, parent, carried))
             })
         }
     })

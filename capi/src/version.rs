@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 /// The version of this header. coati_abi_version returns that of the library; it grows when
 /// something is added and a library with a smaller one lacks something.
-pub const COATI_ABI_VERSION: u32 = 1;
+pub const COATI_ABI_VERSION: u32 = 2;
 
 /// The version of the binary interface.
 #[cfg_attr(feature = "export", unsafe(no_mangle))]

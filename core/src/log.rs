@@ -46,7 +46,8 @@ pub struct LogHead<'a> {
     pub level: Level,
     /// Id of the logger's name.
     pub logger: Id,
-    /// [`flags::LAYERED`], [`flags::INTERNAL`] or 0; the others follow from the options.
+    /// [`flags::LAYERED`], [`flags::INTERNAL`] and [`flags::TRACE_FLAGS`]; the others follow from
+    /// the options.
     pub flags: u8,
     /// The span it is made in.
     pub span: Option<SpanIds>,

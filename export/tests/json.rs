@@ -329,7 +329,7 @@ proptest! {
                     kind: Kind::Span as u8,
                     version: coati_core::record::VERSION,
                     level: Level::Info as u8,
-                    flags: flags::WALL_START | flags::ABANDONED,
+                    flags: flags::WALL_START | flags::ABANDONED | flags::TRACE_STATE,
                     ticks: 0,
                 },
                 start,
@@ -366,9 +366,18 @@ proptest! {
             encode_all(&of_event, encoder);
             event.size = (encoder.len() - at) as u32;
             encoder.patch(at, &event);
+            encoder.words([STATE.len() as u64]);
+            encoder.text(STATE.as_bytes());
             let at = encoder.len();
-            let mut link = LinkFixed { size: 0, attributes: of_link.len() as u32, ids: IDS };
+            let mut link = LinkFixed {
+                size: 0,
+                attributes: of_link.len() as u32,
+                ids: IDS,
+                flags: 0x101,
+                state_len: STATE.len() as u32,
+            };
             encoder.fixed(&link);
+            encoder.text(STATE.as_bytes());
             encode_all(&of_link, encoder);
             link.size = (encoder.len() - at) as u32;
             encoder.patch(at, &link);
@@ -387,7 +396,8 @@ proptest! {
             text => format!(",\"description\":{}", quoted(text)),
         };
         let expected = format!(
-            "{{\"span\":{},{IDS_JSON},\"parent_span_id\":\"f00f010203040506\",\"kind\":\"client\",\
+            "{{\"span\":{},{IDS_JSON},\"parent_span_id\":\"f00f010203040506\",\
+             \"trace_state\":\"a=\\\"1\\\",b=2\",\"kind\":\"client\",\
              \"start\":\"{}\",\"end\":\"{}\",\"duration_ns\":{},\"status\":{{\"code\":\"error\"\
              {description}}},\"service\":\"spans\",\"tracer\":\"a \\\"tracer\\\"\"{},\
              \"events\":[{{\"name\":{},\"timestamp\":\"{}\"{}}}],\"links\":[{{{IDS_JSON}{}}}],\
@@ -398,6 +408,8 @@ proptest! {
         prop_assert_eq!(line, expected);
     }
 }
+
+const STATE: &str = "a=\"1\",b=2";
 
 /// What the properties hold for is JSON that says what was recorded.
 #[test]

@@ -6,7 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coati_capi::buffer::coati_buffer_free;
-use coati_capi::context::{coati_context_extract, coati_context_inject};
+use coati_capi::context::{
+    Carried, coati_context_baggage, coati_context_extract, coati_context_free,
+    coati_context_get_baggage, coati_context_get_span, coati_context_inject, coati_context_of_span,
+    coati_context_parse, coati_context_remove_baggage, coati_context_set_baggage,
+    coati_context_set_tracestate, coati_context_traceparent, coati_context_tracestate,
+};
 use coati_capi::current::{coati_scope_detach, coati_span_attach};
 use coati_capi::engine::{
     coati_engine, coati_engine_free, coati_flush, coati_get_ledger, coati_health_json,
@@ -22,8 +27,8 @@ use coati_capi::metrics::{
 };
 use coati_capi::span::{
     coati_span_add_event, coati_span_end, coati_span_free, coati_span_get_context,
-    coati_span_set_attribute, coati_span_set_status, coati_span_start, coati_tracer_free,
-    coati_tracer_new,
+    coati_span_set_attribute, coati_span_set_status, coati_span_start, coati_span_start_in,
+    coati_tracer_free, coati_tracer_new,
 };
 use coati_capi::status::{coati_status, coati_status_str};
 use coati_capi::types::coati_str;
@@ -48,7 +53,7 @@ use crate::span::{self, Span};
 #[repr(C)]
 struct Api {
     abi_version: u32,
-    functions: [*const (); 41],
+    functions: [*const (); 53],
 }
 
 // SAFETY: constant function pointers.
@@ -99,6 +104,18 @@ static API: Api = Api {
         coati_histogram_record as *const (),
         coati_buffer_free as *const (),
         coati_last_error as *const (),
+        coati_context_parse as *const (),
+        coati_context_of_span as *const (),
+        coati_context_free as *const (),
+        coati_context_get_span as *const (),
+        coati_context_traceparent as *const (),
+        coati_context_tracestate as *const (),
+        coati_context_baggage as *const (),
+        coati_context_set_tracestate as *const (),
+        coati_context_get_baggage as *const (),
+        coati_context_set_baggage as *const (),
+        coati_context_remove_baggage as *const (),
+        coati_span_start_in as *const (),
     ],
 };
 
@@ -144,6 +161,15 @@ impl Host for Interpreter {
             return None;
         }
         Current::get().node().map(|node| node.context).filter(SpanContext::is_valid)
+    }
+
+    fn carried(&self) -> Carried {
+        if !is_held() {
+            return Carried::default();
+        }
+        let current = Current::get();
+        let Some(node) = current.node() else { return Carried::default() };
+        Carried { state: node.state.clone(), baggage: node.baggage.get().cloned() }
     }
 
     fn attach(&self, context: &SpanContext) -> *mut c_void {

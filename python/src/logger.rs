@@ -240,7 +240,8 @@ impl Logger {
             level,
             logger: self.id,
             flags: u8::from(extra.repeated || layers.is_layered()) * flags::LAYERED
-                + u8::from(extra.body.is_some()) * flags::BODY,
+                + u8::from(extra.body.is_some()) * flags::BODY
+                + node.map_or(0, |node| node.context.log_flags()),
             span: node.and_then(|node| node.ids()),
             call_site,
             message: message.as_bytes(),

@@ -101,6 +101,10 @@ impl Span {
         let span_id = core.context().span_id;
         let transparent = span_id == around.map_or(SpanId::NONE, |around| around.context.span_id);
         let node = Node::new(*core.context(), parent.and_then(|parent| parent.state.clone()));
+        let mut core = core;
+        if let Some(state) = &node.state {
+            core.set_trace_state(state.as_str());
+        }
         let (core, entry) = (Guarded::new(core), Guarded::new(None));
         raw::new(Self { node, core, entry, depth: Cell::new(0), transparent })
     }

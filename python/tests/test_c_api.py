@@ -296,3 +296,15 @@ except ImportError as error:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "coati" in done.stdout
+
+
+def test_what_goes_with_a_trace_goes_through_c(engine: Any, native: Any) -> None:
+    sent = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "a=1", "baggage": "k=v"}
+    headers: dict[str, str] = {}
+    coati.configure(context={"baggage_fields": ["k"]})
+    with coati.get_tracer("python").span("request", parent=coati.extract(sent)):
+        native.work("step", lambda: coati.inject(headers))
+    assert (headers["tracestate"], headers["baggage"]) == ("a=1", "k=v")
+    step = next(line for line in engine.spans() if line["span"] == "step")
+    assert step["trace_state"] == "a=1"
+    assert step["attributes"]["k"] == "v"

@@ -218,8 +218,7 @@ def without_known_differences(spans: list[dict[str, Any]]) -> list[dict[str, Any
             # Removed from the semantic conventions.
             event["attributes"].pop("exception.escaped", None)
         for link in span.get("links", []):
-            # Of a link only ids are kept.
-            link.pop("flags", None)
+            link["flags"] &= ~0xFF
     return spans
 
 
@@ -305,8 +304,8 @@ def seen_logs(receiver: Receiver) -> list[dict[str, Any]]:
                 record["inside a span"] = bool(record.pop("traceId", "")) and bool(
                     record.pop("spanId", "")
                 )
-                # Of the span around it only ids are kept, not its flags.
-                record.pop("flags", None)
+                # The kit's ids are random too, but it does not say so.
+                record["sampled"] = record.pop("flags", 0) & 1
                 record["body"] = plain(record["body"])
                 record["attributes"] = attributes(record.get("attributes", []))
                 found.append(record)

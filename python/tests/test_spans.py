@@ -313,3 +313,17 @@ def test_spans_inside_an_unsampled_trace_are_counted(engine: Any) -> None:
     assert coati.current_span().span_id == "0" * 16
     assert coati.ledger()["spans"]["unsampled"] == before + 11
     assert engine.spans() == []
+
+
+def test_a_trace_state_stands_on_the_line(engine: Any) -> None:
+    state = 'vendor=a b,other="1"\\'
+    parent = coati.SpanContext("1" * 32, "2" * 16, 1, state)
+    tracer = coati.get_tracer("tests.state")
+    with tracer.span("outer", parent=parent, links=[parent], a=1), tracer.span("inner"):
+        pass
+    with tracer.span("root"):
+        pass
+    inner, outer, root = engine.spans()
+    assert inner["trace_state"] == outer["trace_state"] == state
+    assert outer["links"] == [{"trace_id": "1" * 32, "span_id": "2" * 16}]
+    assert (outer["attributes"], "trace_state" in root) == ({"a": 1}, False)

@@ -104,12 +104,16 @@ pub mod flags {
     pub const INTERNAL: u8 = 8;
     /// A log line: its first field is the message as a value, which the text only prints.
     pub const BODY: u8 = 16;
+    /// A log line: the two W3C trace flags of its span, from this bit on.
+    pub const TRACE_FLAGS: u8 = 32;
     /// A span: `start` is nanoseconds since the epoch, not ticks.
     pub const WALL_START: u8 = 1;
     /// A span: it was ended by the garbage collector.
     pub const ABANDONED: u8 = 2;
     /// A span: its parent is of another process.
     pub const REMOTE_PARENT: u8 = 4;
+    /// A span: before its links stands its `tracestate`, a word with its length ahead.
+    pub const TRACE_STATE: u8 = 8;
 }
 
 /// How every record begins.
@@ -278,7 +282,7 @@ pub struct EventFixed {
 /// Marks [`EventFixed::time`] as wall time.
 pub const WALL_TIME: u64 = 1 << 63;
 
-/// Fixed part of a link inside a span; its attributes follow.
+/// Fixed part of a link inside a span; its `tracestate` and its attributes follow.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct LinkFixed {
@@ -288,6 +292,10 @@ pub struct LinkFixed {
     pub attributes: u32,
     /// The span linked to.
     pub ids: SpanIds,
+    /// Its W3C trace flags, and bit 8 where it is of another process.
+    pub flags: u32,
+    /// Bytes of its `tracestate`.
+    pub state_len: u32,
 }
 
 /// Fixed part of a definition, which is kept apart from the rings; its text follows.

@@ -46,6 +46,8 @@ pub struct Span<'a> {
     pub attributes: Fields<'a>,
     /// Its events.
     pub events: Events<'a>,
+    /// Its trace's `tracestate`, empty where there is none.
+    pub state: &'a str,
     /// Its links.
     pub links: Links<'a>,
 }
@@ -78,6 +80,11 @@ impl<'a> Bytes<'a> {
         }
         // SAFETY: no byte has its highest bit set: this is ASCII.
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
+    }
+
+    fn state(&mut self) -> Option<&'a str> {
+        let len = usize::try_from(self.word()?).ok()?;
+        self.text(len.min(self.0.len()))
     }
 
     #[inline(always)]
@@ -151,8 +158,11 @@ impl<'a> Record<'a> {
         let description = bytes.text(fixed.description_len as usize)?;
         let attributes = bytes.fields(fixed.attributes)?;
         let events = Events { bytes, left: fixed.events };
-        let links = Links { bytes: events.skip_all()?, left: fixed.links };
-        Some(Self::Span(Span { fixed, name, description, attributes, events, links }))
+        let mut bytes = events.skip_all()?;
+        let has_state = fixed.header.flags & flags::TRACE_STATE != 0;
+        let state = if has_state { bytes.state()? } else { "" };
+        let links = Links { bytes, left: fixed.links };
+        Some(Self::Span(Span { fixed, name, description, attributes, events, state, links }))
     }
 
     /// The header.
@@ -390,6 +400,10 @@ impl<'a> Iterator for Events<'a> {
 pub struct Link<'a> {
     /// The span linked to.
     pub ids: &'a SpanIds,
+    /// See [`LinkFixed::flags`].
+    pub flags: u32,
+    /// Its `tracestate`, empty where there is none.
+    pub state: &'a str,
     /// Its attributes.
     pub attributes: Fields<'a>,
 }
@@ -416,6 +430,8 @@ impl<'a> Iterator for Links<'a> {
         let fixed: &LinkFixed = Bytes(self.bytes.0).fixed()?;
         let mut bytes = Bytes(self.bytes.take(fixed.size as usize)?);
         bytes.take(size_of::<LinkFixed>())?;
-        Some(Link { ids: &fixed.ids, attributes: Fields { bytes, left: fixed.attributes } })
+        let state = bytes.text(fixed.state_len as usize)?;
+        let attributes = Fields { bytes, left: fixed.attributes };
+        Some(Link { ids: &fixed.ids, flags: fixed.flags, state, attributes })
     }
 }

@@ -8,7 +8,8 @@ use crate::record::read::{self, Fields, Value};
 use crate::record::value::{Field, Key};
 use crate::record::words::Words;
 use crate::record::write::{Encoder, copy_padded, cut};
-use crate::record::{EventFixed, LinkFixed, SpanFixed, SpanIds, padded};
+use crate::record::{EventFixed, LinkFixed, SpanFixed, padded};
+use crate::span::SpanContext;
 
 /// A span's name, description, attributes, events and links.
 #[derive(Debug, Default)]
@@ -247,8 +248,25 @@ impl Body {
         }
     }
 
-    /// Adds a link; `encode` as in [`Body::add_event`].
-    pub fn add_link(&mut self, ids: SpanIds, encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32)) {
+    /// Keeps the `tracestate` of a span that has no links yet; `false` where it does not fit.
+    pub(super) fn set_state(&mut self, state: &str) -> bool {
+        let budget =
+            self.budget_beside([self.text.len() - self.attributes_at(), self.events.len()]);
+        let added = self.links.append(budget, self.max_string, |encoder| {
+            encoder.words([state.len() as u64]) && encoder.text(state.as_bytes())
+        });
+        added.is_some()
+    }
+
+    /// Adds a link to the span of `context`, whose `tracestate` is `state`; `encode` as in
+    /// [`Body::add_event`].
+    pub fn add_link(
+        &mut self,
+        context: &SpanContext,
+        state: &str,
+        encode: impl Fn(&mut Encoder<'_>, u32) -> (u32, u32),
+    ) {
+        let Some(ids) = context.ids() else { return };
         if self.counts.links >= self.limits.max_links {
             self.counts.dropped_links += 1;
             return;
@@ -257,8 +275,10 @@ impl Body {
         let budget =
             self.budget_beside([self.text.len() - self.attributes_at(), self.events.len()]);
         let added = self.links.append(budget, self.max_string, |encoder| {
-            let mut fixed = LinkFixed { size: 0, attributes: 0, ids };
-            if encoder.fixed(&fixed) {
+            let flags = u32::from(context.trace_flags) | u32::from(context.remote) << 8;
+            let state_len = state.len() as u32;
+            let mut fixed = LinkFixed { size: 0, attributes: 0, ids, flags, state_len };
+            if encoder.fixed(&fixed) && encoder.text(state.as_bytes()) {
                 (fixed.attributes, _) = encode(encoder, limit);
                 fixed.size = encoder.len() as u32;
                 encoder.patch(0, &fixed);

@@ -47,6 +47,12 @@ impl SpanContext {
         self.trace_flags & SAMPLED != 0
     }
 
+    /// The flags that go onto log lines, as [`flags::TRACE_FLAGS`] says.
+    #[inline(always)]
+    pub fn log_flags(&self) -> u8 {
+        (self.trace_flags & 3) * flags::TRACE_FLAGS
+    }
+
     /// The ids that go onto log lines; `None` outside any span.
     #[inline]
     pub fn ids(&self) -> Option<SpanIds> {
@@ -260,6 +266,7 @@ impl Tracer {
             wall_start,
             abandoned: false,
             remote_parent: parent.is_some_and(|parent| parent.remote),
+            has_state: false,
             start: start_at,
             pipeline,
             fork_generation: fork::generation(),
@@ -312,6 +319,7 @@ pub struct Span {
     wall_start: bool,
     abandoned: bool,
     remote_parent: bool,
+    has_state: bool,
     start: u64,
     pipeline: u64,
     fork_generation: u32,
@@ -340,6 +348,7 @@ impl Span {
             wall_start: false,
             abandoned: false,
             remote_parent: false,
+            has_state: false,
             start: 0,
             pipeline: 0,
             fork_generation: 0,
@@ -391,8 +400,17 @@ impl Span {
 
     /// Adds a link to another span.
     pub fn add_link(&mut self, context: &SpanContext, fields: &[Field<'_>]) {
-        if let (Some(ids), Some(body)) = (context.ids(), self.body()) {
-            body.add_link(ids, |encoder, limit| crate::log::encode_fields(encoder, fields, limit));
+        if let Some(body) = self.body() {
+            body.add_link(context, "", |encoder, limit| {
+                crate::log::encode_fields(encoder, fields, limit)
+            });
+        }
+    }
+
+    /// Keeps the `tracestate` of its trace; to be called before anything is linked.
+    pub fn set_trace_state(&mut self, state: &str) {
+        if let (false, Some(body)) = (self.has_state, self.body.as_deref_mut()) {
+            self.has_state = body.set_state(state);
         }
     }
 
@@ -454,7 +472,8 @@ impl Span {
         let level = if self.status == Status::Error { Level::Error } else { Level::Info };
         let bits = u8::from(self.wall_start) * flags::WALL_START
             + u8::from(self.abandoned) * flags::ABANDONED
-            + u8::from(self.remote_parent) * flags::REMOTE_PARENT;
+            + u8::from(self.remote_parent) * flags::REMOTE_PARENT
+            + u8::from(self.has_state) * flags::TRACE_STATE;
         let fixed = |ticks| SpanFixed {
             header: Header {
                 size: 0,

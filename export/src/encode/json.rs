@@ -149,6 +149,10 @@ impl JsonEncoder {
             line.put(&fixed.parent.hex());
             line.put(b"\"");
         }
+        if !span.state().is_empty() {
+            line.put(b",\"trace_state\":\"");
+            inside(span.state(), 0, line);
+        }
         line.put(b",\"kind\":\"");
         line.bytes(SpanKind::from_u8(fixed.span_kind).name().as_bytes());
         line.put(b"\",\"start\":\"");

@@ -3,7 +3,7 @@
 use coati_core::intern::Id;
 use coati_core::record::value::Key;
 use coati_core::record::write::Encoder;
-use coati_core::record::{EventFixed, LinkFixed, SpanFixed, Tag};
+use coati_core::record::{EventFixed, LinkFixed, SpanFixed, Tag, flags};
 
 use super::view::{Fields, RedactedSpan, Value};
 
@@ -42,10 +42,21 @@ fn rewrite(span: &RedactedSpan<'_>, encoder: &mut Encoder<'_>) -> usize {
         fixed.size = (encoder.len() - at) as u32;
         encoder.patch(at, &fixed);
     }
+    if span.fixed().header.flags & flags::TRACE_STATE != 0 {
+        encoder.words([span.state().len() as u64]);
+        encoder.text(span.state().as_bytes());
+    }
     for link in span.links() {
         let at = encoder.len();
-        let mut fixed = LinkFixed { size: 0, attributes: link.attributes.left(), ids: *link.ids };
+        let mut fixed = LinkFixed {
+            size: 0,
+            attributes: link.attributes.left(),
+            ids: *link.ids,
+            flags: link.flags,
+            state_len: link.state.len() as u32,
+        };
         encoder.fixed(&fixed);
+        encoder.text(link.state.as_bytes());
         write_fields(link.attributes, encoder);
         fixed.size = (encoder.len() - at) as u32;
         encoder.patch(at, &fixed);

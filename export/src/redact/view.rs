@@ -90,6 +90,11 @@ impl<'a> RedactedLog<'a> {
         self.log.span
     }
 
+    /// The W3C trace flags of that span.
+    pub fn trace_flags(&self) -> u8 {
+        (self.log.fixed.header.flags / flags::TRACE_FLAGS) & 3
+    }
+
     /// Where the call stands.
     pub fn call_site(&self) -> Option<&'a CallSite> {
         self.log.call_site
@@ -177,11 +182,18 @@ impl<'a> RedactedSpan<'a> {
         })
     }
 
+    /// Its trace's `tracestate`, empty where there is none.
+    pub fn state(&self) -> &'a str {
+        self.span.state
+    }
+
     /// Its links.
     pub fn links(&self) -> impl Iterator<Item = Link<'a>> {
         let policy = self.policy;
         self.span.links.map(move |link| Link {
             ids: link.ids,
+            flags: link.flags,
+            state: link.state,
             attributes: Fields { fields: link.attributes, policy },
         })
     }
@@ -205,6 +217,10 @@ pub struct Event<'a> {
 pub struct Link<'a> {
     /// The span linked to.
     pub ids: &'a SpanIds,
+    /// See [`coati_core::record::LinkFixed::flags`].
+    pub flags: u32,
+    /// Its `tracestate`, empty where there is none.
+    pub state: &'a str,
     /// Its attributes.
     pub attributes: Fields<'a>,
 }

@@ -89,7 +89,9 @@ fn a_span_has_everything_that_was_recorded() {
     };
     span.body().unwrap().set(key!("list"), list);
     span.add_event("retry", &[(key!("attempt"), 2.into()), (key!("attempt"), 3.into())]);
+    span.set_trace_state("a=1,b=2");
     span.add_link(&SpanContext { remote: false, ..parent }, &[(key!("why"), "because".into())]);
+    span.body().unwrap().add_link(&parent, "c=3", |_, _| (0, 0));
     span.set_status(Status::Error, "no answer");
     span.abandon();
     let context = *span.context();
@@ -108,7 +110,7 @@ fn a_span_has_everything_that_was_recorded() {
     assert_eq!((&*span.trace_id, &*span.span_id), (&[7u8; 16][..], &context.span_id.0[..]));
     assert_eq!((&*span.parent_span_id, &*span.name), (&[9u8; 8][..], "call ✓"));
     assert_eq!((span.kind, span.start_time_unix_nano, span.end_time_unix_nano), (3, 1_000, 5_000));
-    assert_eq!(span.flags, 0x301);
+    assert_eq!((span.flags, &*span.trace_state), (0x301, "a=1,b=2"));
     let of = |key| value_of(&span.attributes, key);
     assert_eq!(of("text"), text("a \"b\"\n"));
     assert_eq!(of("int"), Some(Any::IntValue(-5)));
@@ -132,6 +134,8 @@ fn a_span_has_everything_that_was_recorded() {
     let link = &span.links[0];
     assert_eq!((&*link.trace_id, &*link.span_id), (&[7u8; 16][..], &[9u8; 8][..]));
     assert_eq!(value_of(&link.attributes, "why"), text("because"));
+    assert_eq!((link.flags, &*link.trace_state), (0x101, ""));
+    assert_eq!((span.links[1].flags, &*span.links[1].trace_state), (0x301, "c=3"));
     let status = span.status.as_ref().unwrap();
     assert_eq!((status.code, &*status.message), (2, "no answer"));
 }
@@ -185,8 +189,8 @@ fn a_log_record_has_everything_that_was_recorded() {
     let head = LogHead {
         level: Level::Info,
         logger: name_id("planner"),
-        flags: flags::LAYERED | flags::BODY,
-        span: None,
+        flags: flags::LAYERED | flags::BODY | span.context().log_flags(),
+        span: span.context().ids(),
         call_site: Some(CallSite { file: name_id("app.py").0, line: 17 }),
         message: b"{'a': 1}",
     };
@@ -229,7 +233,9 @@ fn a_log_record_has_everything_that_was_recorded() {
     assert_eq!(value_of(&second.attributes, "code.file.path"), text("app.py"));
     assert_eq!(value_of(&second.attributes, "code.line.number"), Some(Any::IntValue(17)));
     assert_eq!((second.attributes.len(), second.dropped_attributes_count), (3, 4));
-    assert!(second.trace_id.is_empty());
+    assert_eq!((&second.trace_id, second.flags), (&first.trace_id, 3));
+    let outside = &scopes[1].log_records[0];
+    assert!(outside.trace_id.is_empty() && outside.flags == 0);
 }
 
 /// A store with one instrument of each kind.

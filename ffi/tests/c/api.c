@@ -226,6 +226,82 @@ static void logs(coati_engine *engine, const char *path) {
     coati_logger_free(logger);
 }
 
+static int says(coati_status (*read)(const coati_context *, coati_buffer *),
+                const coati_context *context, const char *expected) {
+    coati_buffer buffer = {NULL, 0};
+    IS(COATI_OK, read(context, &buffer));
+    int same = strcmp(buffer.ptr, expected) == 0;
+    coati_buffer_free(&buffer);
+    return same;
+}
+
+/* Everything that crosses processes. */
+static void propagation(coati_engine *engine, const char *path) {
+    const char *parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    coati_context *context = NULL, *own = NULL, *none = NULL;
+    coati_tracer *tracer = NULL;
+    coati_span *span = NULL, *child = NULL;
+    coati_scope *scope = NULL;
+    coati_span_context ids;
+    coati_buffer buffer = {NULL, 0};
+    IS(COATI_BAD_ARGUMENT, coati_context_parse(NOT_THERE, NOTHING, NOTHING, &context));
+    IS(COATI_BAD_ARGUMENT, coati_context_parse(NOTHING, NOT_THERE, NOTHING, &context));
+    IS(COATI_BAD_ARGUMENT, coati_context_parse(NOTHING, NOTHING, NOTHING, NULL));
+    IS(COATI_OK, coati_context_parse(NOT_UTF8, NOT_UTF8, NOT_UTF8, &none));
+    CHECK(says(coati_context_traceparent, none, "") && says(coati_context_baggage, none, ""));
+    IS(COATI_OK, coati_context_get_span(none, &ids));
+    CHECK(ids.trace_id[0] == 0 && ids.remote == 0);
+    IS(COATI_OK, coati_context_parse(coati_string(parent), COATI_STR("a=1, b=2"),
+                                     COATI_STR("user=%C3%A9,x=1;p"), &context));
+    CHECK(says(coati_context_traceparent, context, parent));
+    CHECK(says(coati_context_tracestate, context, "a=1,b=2"));
+    CHECK(says(coati_context_baggage, context, "user=%C3%A9,x=1;p"));
+    IS(COATI_OK, coati_context_set_tracestate(context, COATI_STR("b"), COATI_STR("3")));
+    IS(COATI_BAD_ARGUMENT, coati_context_set_tracestate(context, COATI_STR("B"), COATI_STR("3")));
+    IS(COATI_OK, coati_context_set_baggage(context, COATI_STR("n"), COATI_STR("a b")));
+    IS(COATI_BAD_ARGUMENT, coati_context_set_baggage(context, COATI_STR("a b"), COATI_STR("1")));
+    IS(COATI_OK, coati_context_remove_baggage(context, COATI_STR("x")));
+    IS(COATI_BAD_ARGUMENT, coati_context_remove_baggage(context, COATI_STR("x")));
+    IS(COATI_OK, coati_context_get_baggage(context, COATI_STR("user"), &buffer));
+    CHECK(strcmp(buffer.ptr, "\xc3\xa9") == 0);
+    coati_buffer_free(&buffer);
+    IS(COATI_BAD_ARGUMENT, coati_context_get_baggage(context, COATI_STR("x"), &buffer));
+    IS(COATI_NULL_HANDLE, coati_context_get_baggage(NULL, COATI_STR("x"), &buffer));
+    IS(COATI_NULL_HANDLE, coati_context_traceparent(NULL, &buffer));
+    IS(COATI_NULL_HANDLE, coati_context_of_span(NULL, &own));
+    IS(COATI_NULL_HANDLE, coati_context_set_baggage(NULL, NOTHING, NOTHING));
+    CHECK(buffer.ptr == NULL && own == NULL);
+
+    /* A span under it, and one under that span where it is current, pass everything on. */
+    IS(COATI_OK, coati_tracer_new(engine, COATI_STR("propagation"), &tracer));
+    IS(COATI_NULL_HANDLE, coati_span_start_in(tracer, COATI_STR("in"), NULL, &span));
+    IS(COATI_NULL_HANDLE, coati_span_start_in(NULL, COATI_STR("in"), context, &span));
+    IS(COATI_OK, coati_span_start_in(tracer, COATI_STR("in"), context, &span));
+    coati_context_free(context);
+    IS(COATI_OK, coati_span_attach(span, &scope));
+    IS(COATI_OK, coati_span_start(tracer, COATI_STR("below"), NULL, &child));
+    IS(COATI_OK, coati_scope_detach(scope));
+    coati_span_free(span);
+    IS(COATI_OK, coati_span_end(child));
+    IS(COATI_OK, coati_context_of_span(child, &own));
+    coati_span_free(child);
+    CHECK(says(coati_context_tracestate, own, "b=3,a=1"));
+    CHECK(says(coati_context_baggage, own, "user=%C3%A9,n=a%20b"));
+    IS(COATI_OK, coati_context_get_span(own, &ids));
+    CHECK(ids.trace_id[0] == 0x0a && !ids.remote);
+    coati_context_free(own);
+    IS(COATI_OK, coati_span_start_in(tracer, COATI_STR("root"), none, &span));
+    coati_span_free(span);
+    coati_context_free(none);
+    coati_context_free(NULL);
+    coati_tracer_free(tracer);
+    IS(COATI_OK, coati_flush(engine, 120000));
+    char *lines = read_file(path);
+    char *below = strstr(lines, "{\"span\":\"below\"");
+    CHECK(below != NULL && strstr(below, "\"trace_state\":\"b=3,a=1\"") != NULL);
+    free(lines);
+}
+
 static void spans(coati_engine *engine, const char *path) {
     coati_tracer *tracer = NULL;
     coati_logger *logger = NULL;
@@ -499,6 +575,7 @@ int main(int argc, char **argv) {
     coati_engine *engine = start(path, "\"logs\": {\"level\": \"info\"},");
     logs(engine, path);
     spans(engine, path);
+    propagation(engine, path);
     metrics(engine);
     after_shutdown(engine);
     return 0;

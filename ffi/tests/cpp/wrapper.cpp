@@ -122,9 +122,24 @@ void spans() {
         CHECK(parent.is_sampled() && !parent.is_remote());
     }
     CHECK(coati::context::extract("nonsense").traceparent().empty());
+    {
+        coati::propagation over("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1",
+                                "k=%C3%A9");
+        IS(COATI_OK, over.set_baggage("n", "2"));
+        IS(COATI_OK, over.set_tracestate("b", "2"));
+        auto span = tracer.span("over the wire", over);
+        auto below = tracer.start_span("below", coati::propagation(span));
+        const coati::propagation sent(below);
+        CHECK(sent.tracestate() == "b=2,a=1" && sent.baggage() == "k=%C3%A9,n=2");
+        CHECK(sent.get_baggage("k") == "\xc3\xa9" && !sent.get_baggage("x"));
+        CHECK(sent.context().trace_id() == "0af7651916cd43dd8448eb211c80319c");
+        CHECK(sent.traceparent() == below.context().traceparent());
+        CHECK(coati::propagation("nonsense").traceparent().empty());
+        CHECK(coati::propagation().baggage().empty());
+    }
     IS(COATI_OK, engine.shutdown(std::chrono::seconds(120)));
     const coati::ledger books = engine.ledger(coati::signal::spans);
-    CHECK(books.recorded == 7 && books.delivered == 7);
+    CHECK(books.recorded == 9 && books.delivered == 9);
     const std::string lines = lines_of("spans.jsonl");
     CHECK(has(lines, "\"span_id\":\"" + inner_id + "\",\"parent_span_id\":\"" + outer_id));
     CHECK(has(lines, R"("attributes":{"tokens":12,"model":"gpt-4o","a":1,"b":2})"));

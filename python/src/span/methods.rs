@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use coati_core::record::value::{Field, Key};
+use coati_core::record::write::Encoder;
 use coati_core::span::{Body, Status};
 use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -76,13 +77,13 @@ pub fn link(span: &Span, target: &Bound<'_, PyAny>, attributes: &Layer) -> PyRes
             "a link needs a Span or SpanContext, not {found}"
         )));
     };
-    if let Some(ids) = node.ids() {
-        span.with_core(|core| {
-            if let Some(body) = core.body() {
-                body.add_link(ids, |encoder, limit| attributes.encode(encoder, limit));
-            }
-        });
-    }
+    let state = node.state.as_ref().map_or("", |state| state.as_str());
+    span.with_core(|core| {
+        if let Some(body) = core.body() {
+            let encode = |encoder: &mut Encoder<'_>, limit| attributes.encode(encoder, limit);
+            body.add_link(&node.context, state, encode);
+        }
+    });
     Ok(())
 }
 

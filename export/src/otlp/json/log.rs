@@ -38,6 +38,9 @@ pub fn log(log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u
     if let Some(ids) = log.span() {
         out.raw("traceId", &ids.trace_id.hex());
         out.raw("spanId", &ids.span_id.hex());
+        if log.trace_flags() != 0 {
+            out.number("flags", log.trace_flags().into());
+        }
     }
     out.extend_from_slice(b"},");
 }

@@ -6,7 +6,7 @@ use coati_core::span::Status;
 use super::value::{Member, attribute, attributes, elements};
 use crate::encode::Clock;
 use crate::encode::json::span_times;
-use crate::otlp::proto::{ABANDONED, span_flags};
+use crate::otlp::proto::{ABANDONED, link_flags, span_flags};
 use crate::redact::{RedactedSpan, Value};
 
 /// Appends `span` as an element of `scopeSpans.spans`.
@@ -16,6 +16,9 @@ pub fn span(span: &RedactedSpan<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Ve
     out.push(b'{');
     out.raw("traceId", &fixed.ids.trace_id.hex());
     out.raw("spanId", &fixed.ids.span_id.hex());
+    if !span.state().is_empty() {
+        out.text("traceState", span.state());
+    }
     if fixed.parent.is_valid() {
         out.raw("parentSpanId", &fixed.parent.hex());
     }
@@ -87,7 +90,11 @@ fn links(span: &RedactedSpan<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
         out.raw("traceId", &link.ids.trace_id.hex());
         out.raw("spanId", &link.ids.span_id.hex());
+        if !link.state.is_empty() {
+            out.text("traceState", link.state);
+        }
         attributes(link.attributes, false, out);
+        out.number("flags", link_flags(link.flags).into());
         out.push(b'}');
     }
     out.push(b']');

@@ -63,6 +63,9 @@ impl Keys {
             bytes[18..20].copy_from_slice(&[0x52, 8]);
             bytes[20..].copy_from_slice(&ids.span_id.0);
             out.extend_from_slice(&bytes);
+            if log.trace_flags() != 0 {
+                out.extend_from_slice(&[0x45, log.trace_flags(), 0, 0, 0]);
+            }
         }
     }
 }

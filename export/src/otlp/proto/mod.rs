@@ -6,5 +6,5 @@ mod span;
 mod value;
 
 pub use metric::metric;
-pub use span::{ABANDONED, span_flags};
+pub use span::{ABANDONED, link_flags, span_flags};
 pub use value::{Keys, attribute, owned};

@@ -12,10 +12,16 @@ use crate::wire;
 /// The attribute of a span that was ended by the garbage collector.
 pub const ABANDONED: &str = "coati.abandoned";
 
+const HAS_IS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
+
+/// `Link.flags`: the same of the span linked to.
+pub fn link_flags(flags: u32) -> u32 {
+    flags & 0xff | HAS_IS_REMOTE | if flags & 0x100 != 0 { IS_REMOTE } else { 0 }
+}
+
 /// `Span.flags`: W3C trace flags, and whether the parent is remote, which is known of every span.
 pub fn span_flags(fixed: &SpanFixed) -> u32 {
-    const HAS_IS_REMOTE: u32 = 0x100;
-    const IS_REMOTE: u32 = 0x200;
     let remote = fixed.header.flags & flags::REMOTE_PARENT != 0;
     u32::from(fixed.trace_flags) | HAS_IS_REMOTE | if remote { IS_REMOTE } else { 0 }
 }
@@ -39,6 +45,9 @@ impl Keys {
             ids[18..20].copy_from_slice(&[0x12, 8]);
             ids[20..].copy_from_slice(&fixed.ids.span_id.0);
             out.extend_from_slice(&ids);
+            if !span.state().is_empty() {
+                wire::bytes(0x1a, span.state().as_bytes(), out);
+            }
             if fixed.parent.is_valid() {
                 let mut parent = [0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0];
                 parent[2..].copy_from_slice(&fixed.parent.0);
@@ -88,7 +97,12 @@ impl Keys {
             wire::message(0x6a, out, |out| {
                 wire::bytes(0x0a, &link.ids.trace_id.0, out);
                 wire::bytes(0x12, &link.ids.span_id.0, out);
+                if !link.state.is_empty() {
+                    wire::bytes(0x1a, link.state.as_bytes(), out);
+                }
                 self.attributes(0x22, link.attributes, false, out);
+                out.push(0x35);
+                out.extend_from_slice(&link_flags(link.flags).to_le_bytes());
             });
         }
     }

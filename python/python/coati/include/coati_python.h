@@ -75,7 +75,19 @@
     FUNCTION(histogram_free)                                                                       \
     FUNCTION(histogram_record)                                                                     \
     FUNCTION(buffer_free)                                                                          \
-    FUNCTION(last_error)
+    FUNCTION(last_error)                                                                           \
+    FUNCTION(context_parse)                                                                        \
+    FUNCTION(context_of_span)                                                                      \
+    FUNCTION(context_free)                                                                         \
+    FUNCTION(context_get_span)                                                                     \
+    FUNCTION(context_traceparent)                                                                  \
+    FUNCTION(context_tracestate)                                                                   \
+    FUNCTION(context_baggage)                                                                      \
+    FUNCTION(context_set_tracestate)                                                               \
+    FUNCTION(context_get_baggage)                                                                  \
+    FUNCTION(context_set_baggage)                                                                  \
+    FUNCTION(context_remove_baggage)                                                               \
+    FUNCTION(span_start_in)
 
 /* The functions of coati.h, with their types. */
 typedef struct coati_python_api {
@@ -153,5 +165,17 @@ static inline int coati_python_import(void) {
 #define coati_histogram_record (coati_python->histogram_record)
 #define coati_buffer_free (coati_python->buffer_free)
 #define coati_last_error (coati_python->last_error)
+#define coati_context_parse (coati_python->context_parse)
+#define coati_context_of_span (coati_python->context_of_span)
+#define coati_context_free (coati_python->context_free)
+#define coati_context_get_span (coati_python->context_get_span)
+#define coati_context_traceparent (coati_python->context_traceparent)
+#define coati_context_tracestate (coati_python->context_tracestate)
+#define coati_context_baggage (coati_python->context_baggage)
+#define coati_context_set_tracestate (coati_python->context_set_tracestate)
+#define coati_context_get_baggage (coati_python->context_get_baggage)
+#define coati_context_set_baggage (coati_python->context_set_baggage)
+#define coati_context_remove_baggage (coati_python->context_remove_baggage)
+#define coati_span_start_in (coati_python->span_start_in)
 
 #endif /* COATI_PYTHON_H */
