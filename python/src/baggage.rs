@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coati_core::propagate::Baggage;
 use coati_core::propagate::baggage::is_token;
 use coati_core::record::value::{Key, Value};
-use coati_core::span::{Body, Span as Core};
+use coati_core::span::Body;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -73,11 +73,15 @@ pub fn fields(baggage: &Baggage, below: Option<&Node>) -> Option<Arc<Layer>> {
     }))
 }
 
-/// Sets what of the baggage is configured to be fields as attributes.
+/// Sets what of the baggage is configured to be fields as attributes, where they are not set yet.
 #[inline(always)]
-pub fn copy_fields(span: &mut Core, node: &Node) {
-    if let (Some(baggage), Some(body)) = (node.baggage.get(), span.body()) {
-        set_fields(body, baggage);
+pub fn copy_onto(span: &Span, node: &Node) {
+    if let Some(baggage) = node.baggage.get() {
+        span.with_core(|core| {
+            if let Some(body) = core.body() {
+                set_fields(body, baggage);
+            }
+        });
     }
 }
 
@@ -93,9 +97,11 @@ pub fn copy_into(body: &mut Body, node: &Node) {
 #[inline(never)]
 fn set_fields(body: &mut Body, baggage: &Baggage) {
     for name in hub().live().baggage_fields().iter() {
-        if let Some(value) = baggage.get(name) {
-            body.set_attribute((Key::new(name), Value::Str(value)));
-        }
+        let key = Key::new(name);
+        let Some(value) = baggage.get(name).filter(|_| body.attribute(key).is_none()) else {
+            continue;
+        };
+        body.set_attribute((key, Value::Str(value)));
     }
 }
 

@@ -82,18 +82,21 @@ impl Tracer {
                 return self.start_otherwise(py, args);
             };
             let object = self.start_under(name, &current);
-            if object.is_null() || args.names.is_null() {
+            if object.is_null() {
                 return Ok(object);
             }
             // SAFETY: just made.
             let span = unsafe { raw::value::<Span>(object) };
-            if !span.is_recording() || add(span, args) {
-                return Ok(object);
+            if !args.names.is_null() && span.is_recording() && !add(span, args) {
+                // SAFETY: our reference.
+                let object = unsafe { Bound::from_owned_ptr(py, object) };
+                set_all(span, &pairs(py, None, args, &[])?);
+                let _ = object.into_ptr();
             }
-            // SAFETY: our reference.
-            let object = unsafe { Bound::from_owned_ptr(py, object) };
-            set_all(span, &pairs(py, None, args, &[])?);
-            return Ok(object.into_ptr());
+            if let Some(parent) = current.node() {
+                baggage::copy_onto(span, parent);
+            }
+            return Ok(object);
         }
         self.start_otherwise(py, args)
     }
@@ -111,16 +114,16 @@ impl Tracer {
             Ok(span) => return span,
             Err(current) => current,
         };
-        if attributes.is_empty() {
-            return self.start_under(name, &current);
-        }
         let parent = current.node();
         let set = |body: &mut Body| {
+            body.extend(|encoder, room| attributes.encode(encoder, room));
             if let Some(parent) = parent {
                 baggage::copy_into(body, parent);
             }
-            body.extend(|encoder, room| attributes.encode(encoder, room));
         };
+        if attributes.is_empty() && parent.is_none_or(|parent| parent.baggage.get().is_none()) {
+            return self.start_under(name, &current);
+        }
         let context = parent.map(|node| node.context);
         let start = Start { parent: context, attributes: Some(&set), ..Start::default() };
         Span::object(self.0.start(name, start), parent)
@@ -130,11 +133,7 @@ impl Tracer {
     fn start_under(&self, name: &str, current: &Current) -> *mut PyObject {
         let parent = current.node();
         let start = Start { parent: parent.map(|node| node.context), ..Start::default() };
-        let mut span = self.0.start(name, start);
-        if let Some(parent) = parent {
-            baggage::copy_fields(&mut span, parent);
-        }
-        Span::object(span, parent)
+        Span::object(self.0.start(name, start), parent)
     }
 
     #[cold]
@@ -172,12 +171,12 @@ impl Tracer {
         if let Some(chosen) = chosen {
             baggage::adopt(span.node(), chosen, current.node());
         }
+        set_all(span, &attributes);
         let carries =
             if span.node().baggage.get().is_some() { Some(span.node()) } else { current.node() };
         if let Some(carries) = carries {
-            span.with_core(|core| baggage::copy_fields(core, carries));
+            baggage::copy_onto(span, carries);
         }
-        set_all(span, &attributes);
         for (target, attributes) in links.iter().flatten() {
             link(span, target, attributes)?;
         }

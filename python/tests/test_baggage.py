@@ -133,6 +133,9 @@ def test_names_become_fields_where_configured(engine: Any) -> None:
         log.info("in", b=2)
         with tracer.span("one"):
             log.info("in span")
+        with tracer.span("own", **{"user.id": "mine"}):
+            coati.trace("traced", **{"user.id": "deco"})(lambda: None)()
+            coati.trace("bare")(lambda: None)()
         with baggage.remove("user.id"), tracer.span("two"):
             log.info("removed")
     remote = coati.extract(
@@ -149,6 +152,8 @@ def test_names_become_fields_where_configured(engine: Any) -> None:
     assert logs["remote"]["tenant"] == "t1"
     assert spans["one"] == {"user.id": "u1"}
     assert spans["two"] == {}
+    assert spans["own"] == {"user.id": "mine"}
+    assert (spans["traced"], spans["bare"]) == ({"user.id": "deco"}, {"user.id": "u1"})
     assert spans["server"] == spans["three"] == {"user.id": "u2", "tenant": "t1"}
 
 
