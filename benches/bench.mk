@@ -84,6 +84,11 @@ instructions: instruction-programs ## Instructions of the hottest operations; 5 
 instructions-update: instruction-programs ## Keep the instructions of now
 	$(COUNT_INSTRUCTIONS) --update
 
+.PHONY: bench-tail
+bench-tail: ## Tail sampling at 50,000 spans a second for a minute, and as fast as it goes
+	cargo run --release -q -p coati-benches --bin tail 60
+	cargo run --release -q -p coati-benches --bin tail 10 0
+
 .PHONY: bench-otlp
 bench-otlp: ## OTLP encoded and sent, beside the official Rust and Python kits
 	$(PYTHON) -m venv $(BENCH_VENV)

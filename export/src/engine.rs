@@ -129,6 +129,9 @@ impl Engine {
             pipeline.metrics().observe(Box::new(observe));
         }
         let control = Arc::new(Control::default());
+        if config.spans.tail.is_some() {
+            health.tail().switch_on();
+        }
         let settings = drain::Settings {
             service: config.service.clone(),
             window: Duration::from_millis(config.drain.merge_window_ms),
@@ -254,6 +257,7 @@ impl Engine {
         };
         self.apply_live();
         if let Some(running) = self.running().filter(|_| config.spans.tail != before.spans.tail) {
+            running.health.tail().switch_on();
             running.control.set_tail(config.tail());
         }
         let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;

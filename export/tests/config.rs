@@ -285,6 +285,21 @@ fn the_argument_of_a_sampler_is_a_ratio_or_a_rate() {
 }
 
 #[test]
+fn the_tables_of_the_readme_load() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coati.toml");
+    for block in &blocks {
+        std::fs::write(&path, block.split("```").next().unwrap()).unwrap();
+        let loaded = Config::load(Sources { file: Some(&path), ..Sources::default() });
+        loaded.unwrap_or_else(|error| panic!("{error} in\n{block}"));
+    }
+    assert!(blocks.len() > 2, "{}", blocks.len());
+}
+
+#[test]
 fn times_and_shares_have_several_forms() {
     let config = from_dict(json!({ "spans": { "tail": {
         "slow": { "a": "500ms", "b": "2 s", "c": 1.5, "d": "1m", "e": "250us", "f": "1h" },

@@ -10,13 +10,15 @@ use coati_core::log::{LogHead, Logger, encode_fields, encode_log};
 use coati_core::pipeline::{Pipeline, PipelineConfig};
 use coati_core::record::value::Key;
 use coati_core::record::{Level, flags};
+use coati_core::span::sampler::Share;
 use coati_core::span::{Start, Tracer};
 use coati_export::config::{Config, Sources};
 use coati_export::drain::{Control, Drain, Route, Settings};
 use coati_export::encode::pretty::PrettyEncoder;
 use coati_export::health::Health;
-use coati_export::redact::Redactor;
+use coati_export::redact::{Redacted, Redactor};
 use coati_export::sink::{Filter, Lost, Routed, Sink};
+use coati_export::tail::{Policy, Slow};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +31,10 @@ struct Engine {
 }
 
 fn start(sinks: Vec<Box<dyn Sink>>) -> Engine {
+    start_with(sinks, None)
+}
+
+fn start_with(sinks: Vec<Box<dyn Sink>>, tail: Option<Policy>) -> Engine {
     let dict = Some(json!({"sinks": [{"type": "memory"}]}));
     let config = Config::load(Sources { dict, ..Sources::default() }).unwrap();
     let filter = Filter::of(&config.sinks[0]);
@@ -39,7 +45,7 @@ fn start(sinks: Vec<Box<dyn Sink>>) -> Engine {
         service: "test".into(),
         window: Duration::from_millis(10),
         batch_records: 4096,
-        tail: None,
+        tail,
     };
     let routes = sinks.into_iter().map(|sink| Route::new(filter, sink)).collect();
     let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
@@ -78,6 +84,52 @@ fn the_drain_survives_a_sink_that_panics_and_counts_its_batch_as_lost() {
     assert_eq!((books.recorded, books.delivered, books.dropped["internal"]), (2, 1, 1));
     assert_eq!(books.in_flight, 0);
     assert_eq!(engine.health.report()["drain_restarts"], 1);
+    assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+}
+
+/// Panics on each span called so.
+struct Picky {
+    taken: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sink for Picky {
+    fn name(&self) -> &str {
+        "picky"
+    }
+
+    fn accept(&mut self, record: &mut Routed<'_, '_>) {
+        let Redacted::Span(span) = record.record else { return };
+        assert_ne!(span.name(), "bad", "a sink that does not like it");
+        self.taken.lock().unwrap().push(span.name().to_owned());
+    }
+
+    fn commit(&mut self) -> Result<(), Lost> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_panics_on_a_span_that_waited_loses_that_one_alone() {
+    let policy = Policy {
+        errors: true,
+        slow: Slow::default(),
+        rules: Vec::new(),
+        keep: Share::All,
+        grace: Duration::from_secs(3600),
+        decide_after: Duration::from_secs(3600),
+        budget_bytes: 1 << 20,
+    };
+    let taken = Arc::<Mutex<Vec<String>>>::default();
+    let engine = start_with(vec![Box::new(Picky { taken: taken.clone() })], Some(policy));
+    let tracer = Tracer::new(engine.hub.clone(), "picky");
+    for name in ["first", "bad", "second", "bad", "third"] {
+        tracer.start(name, Start::default()).end(&engine.hub, None);
+    }
+    assert!(engine.control.flush(&engine.pipeline, PATIENCE));
+    assert_eq!(*taken.lock().unwrap(), ["first", "second", "third"]);
+    let books = engine.pipeline.ledger().spans;
+    assert_eq!((books.recorded, books.delivered, books.dropped["internal"]), (5, 3, 2));
+    assert_eq!((books.in_flight, &engine.health.report()["drain_restarts"]), (0, &json!(2)));
     assert!(engine.control.stop(&engine.pipeline, PATIENCE));
 }
 

@@ -104,6 +104,7 @@ impl Stage {
             out.resize(span.words, 7);
             out[..3].copy_from_slice(&[span.words as u64 * 8, span.trace, number]);
         });
+        assert!(fate != Fate::Pass || !self.tail.has_next(), "it would overtake its own trace");
         self.settle();
         match fate {
             Fate::Pass => self.out.push((span.trace, number)),
@@ -206,6 +207,18 @@ fn a_trace_waits_for_late_spans_after_its_root() {
     assert_eq!(stage.numbers(2), [0u64; 0]);
     assert_eq!((stage.figure("/decided/root_end"), stage.figure("/decided/at_once")), (1, 1));
     assert_eq!(stage.figure("/late_spans/dropped"), 1);
+}
+
+#[test]
+fn a_late_span_does_not_overtake_its_trace() {
+    let mut stage = Stage::new(policy(1.0));
+    stage.take(Span::of(1, 1));
+    stage.take(Span::root(1, 2));
+    // This one's time is what decides.
+    stage.take(Span::of(1, 2 + GRACE));
+    stage.take(Span::of(1, 3 + GRACE));
+    assert_eq!(stage.numbers(1), [0, 1, 2, 3]);
+    stage.decide_all();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What tail sampling has decided.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub struct Counters {
     /// Bytes taken from the system for it, which are kept.
     memory: AtomicU64,
     /// Whether tail sampling was ever on.
-    on: AtomicU64,
+    on: AtomicBool,
 }
 
 /// Why a trace is kept.
@@ -80,7 +80,11 @@ impl Counters {
         self.spans.store(spans, Ordering::Relaxed);
         self.bytes.store(bytes as u64, Ordering::Relaxed);
         self.memory.store(memory as u64, Ordering::Relaxed);
-        self.on.store(1, Ordering::Relaxed);
+    }
+
+    /// From now on there is a report.
+    pub fn switch_on(&self) {
+        self.on.store(true, Ordering::Relaxed);
     }
 
     /// Bytes of memory taken.
@@ -98,7 +102,7 @@ impl Counters {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let kept = |why: Why| get(&self.kept[why as usize]);
         let when = |when: When| get(&self.decided[when as usize]);
-        (get(&self.on) > 0).then(|| {
+        self.on.load(Ordering::Relaxed).then(|| {
             json!({
                 "kept": {
                     "error": kept(Why::Error),

@@ -88,6 +88,7 @@ fn memory_of_decisions(budget: usize) -> usize {
 impl Tail {
     /// A stage that holds nothing yet.
     pub fn new(policy: Policy, counters: Arc<Counters>, ns_per_tick: f64) -> Self {
+        counters.switch_on();
         let decided = Decided::within(memory_of_decisions(policy.budget_bytes));
         let tail = Self {
             policy,
@@ -149,7 +150,12 @@ impl Tail {
     }
 
     /// Takes a span that ended at `ticks`; `write` gives it, redacted, if it has to wait.
-    pub fn take(&mut self, seen: &Seen<'_>, ticks: u64, write: impl FnOnce(&mut Vec<u64>)) -> Fate {
+    pub fn take(
+        &mut self,
+        seen: &Seen<'_>,
+        ticks: u64,
+        mut write: impl FnMut(&mut Vec<u64>),
+    ) -> Fate {
         self.decide_due(ticks);
         let why = if self.policy.errors && seen.is_error {
             Some(Why::Error)
@@ -159,13 +165,21 @@ impl Tail {
             None
         };
         let fate = match self.traces.get(&seen.trace_id) {
-            Some(&slot) => self.take_more(slot, seen, ticks, why, write),
+            Some(&slot) => self.take_more(slot, seen, ticks, why, &mut write),
             None => match self.decided.get(seen.trace_id) {
                 Some(verdict) => self.follow(seen, verdict, why),
-                None => self.take_first(seen, ticks, why, write),
+                None => self.take_first(seen, ticks, why, &mut write),
             },
         };
         self.show();
+        if fate == Fate::Pass && self.has_next() {
+            // Its trace may just have been decided: it goes behind what waited.
+            write(&mut self.scratch);
+            let mut alone = Chain::default();
+            self.arena.append(&mut alone, ticks, &self.scratch);
+            self.outbox.push_back(alone);
+            return Fate::Held;
+        }
         fate
     }
 
@@ -199,7 +213,7 @@ impl Tail {
         seen: &Seen<'_>,
         ticks: u64,
         why: Option<Why>,
-        write: impl FnOnce(&mut Vec<u64>),
+        write: &mut dyn FnMut(&mut Vec<u64>),
     ) -> Fate {
         if why.is_some() {
             self.counters.decide(why, When::AtOnce);
@@ -239,7 +253,7 @@ impl Tail {
         seen: &Seen<'_>,
         ticks: u64,
         why: Option<Why>,
-        write: impl FnOnce(&mut Vec<u64>),
+        write: &mut dyn FnMut(&mut Vec<u64>),
     ) -> Fate {
         write(&mut self.scratch);
         let trace = &mut self.slots[slot as usize];

@@ -11,4 +11,5 @@ mod receiver;
 mod records;
 mod send;
 mod spool;
+mod tail;
 mod tls;
