@@ -17,6 +17,7 @@ flush_refresh            flush_of_two_threads_is_answered_for_both
 flush_request            flush_is_answered_after_what_came_before_it
 fork_cached              fork:a_childs_first_record_goes_into_a_pipeline_of_its_own
 fork_generation          fork:a_childs_first_record_goes_into_a_pipeline_of_its_own
+found_clear              fork:a_childs_bound_handle_counts_in_a_pipeline_of_its_own
 ledger_add               ledger_never_settles_more_than_was_recorded
 ledger_add_shared        ledger_counts_losses_of_threads_without_a_ring
 ledger_get               ledger_never_settles_more_than_was_recorded

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use coati_core::ids::{SpanId, TraceId};
+use bytemuck::Zeroable;
 use coati_core::record::SpanIds;
 use coati_core::span::SpanContext;
 
@@ -41,6 +41,7 @@ struct Stack {
 }
 
 /// What is kept aside of the top of the stack.
+#[derive(Zeroable)]
 struct Top {
     /// The stack's flag; null when nothing is attached.
     stale: Cell<*const AtomicBool>,
@@ -49,20 +50,10 @@ struct Top {
 }
 
 thread_local! {
-    static TOP: Top = const {
-        Top {
-            stale: Cell::new(std::ptr::null()),
-            ids: Cell::new(SpanIds { trace_id: TraceId::NONE, span_id: SpanId::NONE }),
-            flags: Cell::new((0, false)),
-        }
-    };
     static STACK: Stack = Stack { scopes: RefCell::default(), stale: Arc::default() };
 }
 
-coati_core::thread_address!(
-    fn address() and fn known_address() -> *const Top,
-    of TOP, as "coati_capi_current_0_1"
-);
+coati_core::thread_block!(fn address() -> *const Top, as "coati_capi_current_0_1");
 
 #[inline(always)]
 fn top<'a>() -> &'a Top {
@@ -77,24 +68,30 @@ impl Drop for Stack {
     }
 }
 
-/// Whether a span is current.
+/// Whether a span is current, where that is known without a look at the stack.
 #[inline(always)]
-fn is_any() -> bool {
-    let stale = top().stale.get();
+pub(crate) fn is_any() -> Option<bool> {
     // SAFETY: the flag belongs to this thread's stack, which takes it away when it goes.
     // Relaxed: `clear_up` synchronises.
-    match unsafe { stale.as_ref() } {
-        None => false,
-        Some(stale) => !stale.load(Ordering::Relaxed) || clear_up(),
+    match unsafe { top().stale.get().as_ref() } {
+        None => Some(false),
+        Some(stale) => (!stale.load(Ordering::Relaxed)).then_some(true),
     }
 }
 
+/// The same with a look if need be.
+fn has_any() -> bool {
+    is_any().unwrap_or_else(clear_up)
+}
+
 /// The ids of the span that is current on this thread.
-#[inline(always)]
 pub(crate) fn ids() -> Option<SpanIds> {
-    if !is_any() {
-        return None;
-    }
+    if has_any() { top_ids() } else { None }
+}
+
+/// The same where it is known that there is one.
+#[inline(always)]
+pub(crate) fn top_ids() -> Option<SpanIds> {
     let ids = top().ids.get();
     // A span that a switched-off tracer made has none.
     (ids.trace_id.is_valid() && ids.span_id.is_valid()).then_some(ids)
@@ -108,7 +105,7 @@ pub(crate) fn ids_for(host: &'static dyn Host) -> Option<SpanIds> {
 /// The context of the current span.
 pub(crate) fn context(host: Option<&'static dyn Host>) -> Option<SpanContext> {
     host.and_then(Host::current).or_else(|| {
-        is_any().then(|| {
+        has_any().then(|| {
             let (SpanIds { trace_id, span_id }, (trace_flags, remote)) =
                 (top().ids.get(), top().flags.get());
             SpanContext { trace_id, span_id, trace_flags, remote }
@@ -122,7 +119,7 @@ pub(crate) fn carried(host: Option<&'static dyn Host>) -> Carried {
         return host.carried();
     }
     let top = || STACK.try_with(|stack| stack.scopes.borrow().last().map(|s| s.carried.clone()));
-    if is_any() { top().ok().flatten().unwrap_or_default() } else { Carried::default() }
+    if has_any() { top().ok().flatten().unwrap_or_default() } else { Carried::default() }
 }
 
 /// Takes detached scopes off the stack; whether one is left.

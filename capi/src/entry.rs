@@ -14,6 +14,15 @@ pub(crate) fn entry(call: impl FnOnce() -> Outcome) -> coati_status {
     }
 }
 
+/// Whether a call that cannot panic may do without [`guard`]: unless this one is to panic.
+#[inline(always)]
+pub(crate) fn is_calm() -> bool {
+    #[cfg(feature = "test-panic")]
+    return !provoke::armed();
+    #[cfg(not(feature = "test-panic"))]
+    true
+}
+
 /// Runs `call`; `None` after a panic.
 #[inline(always)]
 pub(crate) fn guard<R>(call: impl FnOnce() -> R) -> Option<R> {
@@ -39,6 +48,10 @@ mod provoke {
     #[cfg_attr(feature = "export", unsafe(no_mangle))]
     pub extern "C" fn coati_test_panic_next() {
         ARMED.with(|armed| armed.set(true));
+    }
+
+    pub(super) fn armed() -> bool {
+        ARMED.with(Cell::get)
     }
 
     pub(super) fn now() {

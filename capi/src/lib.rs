@@ -34,6 +34,8 @@ pub mod last_error;
 
 pub mod host;
 
+#[cfg(all(test, unix))]
+mod edge;
 mod entry;
 mod exit;
 mod fields;

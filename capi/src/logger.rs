@@ -11,16 +11,18 @@ use coati_core::record::{Level, SpanIds, flags};
 
 use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
-use crate::entry::{entry, guard};
+use crate::entry::{self, entry, guard};
 use crate::fields::{Fields, Given};
 use crate::handle::{self, borrow, slice};
-use crate::host::Host;
-use crate::status::{Failure, Outcome, coati_status};
+use crate::status::{COATI_OK, Failure, Outcome, coati_status};
 use crate::text;
 use crate::types::{COATI_CRITICAL, coati_field, coati_level, coati_str};
 
 /// A named source of log lines.
 pub struct coati_logger {
+    hub: Arc<Hub>,
+    /// Whether the engine is a host's.
+    hosted: bool,
     shared: Arc<Shared>,
     name: Box<str>,
     id: Id,
@@ -29,7 +31,7 @@ pub struct coati_logger {
 
 impl coati_logger {
     fn hub(&self) -> &Hub {
-        &self.shared.hub
+        &self.hub
     }
 
     #[inline(always)]
@@ -37,59 +39,70 @@ impl coati_logger {
         self.threshold.admits(self.hub(), &self.name, level)
     }
 
+    /// Records a line that is plain, on a thread that has recorded before: nothing is to be cut or
+    /// replaced, and the ring has room. True when done; false when nothing happened. Without
+    /// `CALL` it calls nothing, see [`Given`], and cannot panic.
+    ///
     /// # Safety
-    /// The texts in `fields` are as [`coati_str::bytes`] asks.
+    /// As for [`coati_log`].
     #[inline(always)]
-    unsafe fn log(&self, level: Level, message: &[u8], fields: &[coati_field]) -> Outcome {
+    unsafe fn try_log<const CALL: bool>(
+        &self,
+        span: Option<SpanIds>,
+        level: Level,
+        message: coati_str,
+        (fields, n): (*const coati_field, usize),
+    ) -> bool {
+        let Some((admitted, epoch)) = self.threshold.known(&self.hub, level) else { return false };
+        if message.ptr.is_null()
+            || message.len > isize::MAX as usize
+            || (n > 0 && (fields.is_null() || !fields.is_aligned()))
+        {
+            return false;
+        }
+        let Some(mut turn) = Hub::cached_turn(self.hub.key()) else { return false };
+        let Some(recorder) = turn.recorder() else { return false };
+        if !admitted {
+            recorder.count_filtered();
+            return true;
+        }
+        let ticks = clock::now();
+        if CALL {
+            recorder.keep_limits();
+        }
+        let Some(limits) = recorder.kept_limits(epoch) else { return false };
+        // SAFETY: the caller's promise.
+        let (given, message) = unsafe {
+            let text = std::slice::from_raw_parts(message.ptr.cast(), message.len);
+            (Given::<CALL>::new(fields, n), text)
+        };
+        recorder.log_plain(ticks, &self.head(level, message, 0, span), &given, limits)
+    }
+
+    /// # Safety
+    /// As for [`coati_log`].
+    unsafe fn log(
+        &self,
+        level: coati_level,
+        text: coati_str,
+        fields: *const coati_field,
+        n: usize,
+    ) -> Outcome {
+        let level = self::level(level)?;
+        // SAFETY: the caller's promise.
+        let (message, slice) = unsafe { (text.bytes()?, slice(fields, n)?) };
         if !self.enabled(level) {
             return self.filtered();
         }
+        // Before the recorder is taken: a host may look at objects of its own.
+        let span = self.shared.host().map_or_else(current::ids, current::ids_for);
         // SAFETY: the caller's promise.
         unsafe {
-            match self.shared.host() {
-                None => self.log_under(current::ids, level, message, fields),
-                Some(host) => self.log_for(host, level, message, fields),
+            if self.try_log::<true>(span, level, text, (fields, n)) {
+                return Ok(());
             }
+            self.log_with_care(span, level, message, slice)
         }
-    }
-
-    /// # Safety
-    /// As for `log`.
-    #[inline(never)]
-    unsafe fn log_for(
-        &self,
-        host: &'static dyn Host,
-        level: Level,
-        message: &[u8],
-        fields: &[coati_field],
-    ) -> Outcome {
-        // Before the recorder is taken: the host may look at objects of its own.
-        let span = current::ids_for(host);
-        // SAFETY: the caller's promise.
-        unsafe { self.log_under(|| span, level, message, fields) }
-    }
-
-    /// # Safety
-    /// As for `log`.
-    #[inline(always)]
-    unsafe fn log_under(
-        &self,
-        span: impl Fn() -> Option<SpanIds>,
-        level: Level,
-        message: &[u8],
-        fields: &[coati_field],
-    ) -> Outcome {
-        let done = self.hub().with(|recorder| {
-            let ticks = clock::now();
-            // SAFETY: the caller's promise.
-            let given = unsafe { Given::new(fields) };
-            recorder.is_some_and(|recorder| {
-                text::is_utf8(message)
-                    && recorder.log_plain(ticks, &self.head(level, message, 0, span()), &given)
-            })
-        });
-        // SAFETY: the caller's promise.
-        if done { Ok(()) } else { unsafe { self.log_with_care(level, message, fields) } }
     }
 
     /// # Safety
@@ -98,6 +111,7 @@ impl coati_logger {
     #[inline(never)]
     unsafe fn log_with_care(
         &self,
+        span: Option<SpanIds>,
         level: Level,
         message: &[u8],
         fields: &[coati_field],
@@ -106,7 +120,6 @@ impl coati_logger {
         // SAFETY: the caller's promise.
         let fields = unsafe { Fields::new(fields, max_string) }?;
         let message = text::replaced(message, max_string);
-        let span = self.shared.host().map_or_else(current::ids, current::ids_for);
         // Two keys may be the same.
         let head = self.head(level, &message, flags::LAYERED, span);
         self.hub().with(|recorder| match recorder {
@@ -163,6 +176,8 @@ pub unsafe extern "C" fn coati_logger_new(
             handle::give(out, shared(engine), |shared| {
                 let name = text::kept(name)?;
                 Ok(coati_logger {
+                    hub: shared.hub.clone(),
+                    hosted: shared.host().is_some(),
                     shared: shared.clone(),
                     id: name_id(&name),
                     name: name.into(),
@@ -204,11 +219,50 @@ pub unsafe extern "C" fn coati_log(
     fields: *const coati_field,
     n: usize,
 ) -> coati_status {
-    entry(|| {
-        // SAFETY: handle, texts and fields are what the header asks for.
-        unsafe {
-            let logger = borrow(logger)?;
-            logger.log(self::level(level)?, message.bytes()?, slice(fields, n)?)
+    // SAFETY: handle, texts and fields are what the header asks for.
+    unsafe {
+        if let Some(known) = logger.as_ref()
+            && level <= COATI_CRITICAL
+            && !known.hosted
+            && entry::is_calm()
+            && let level = Level::from_u8(level)
+            && match current::is_any() {
+                Some(false) => known.try_log::<false>(None, level, message, (fields, n)),
+                Some(true) => log_in_span(known, level, message, fields, n),
+                None => false,
+            }
+        {
+            return COATI_OK;
         }
-    })
+        log_slow(logger, level, message, fields, n)
+    }
+}
+
+/// # Safety
+/// As for [`coati_log`].
+#[inline(never)]
+unsafe fn log_in_span(
+    logger: &coati_logger,
+    level: Level,
+    message: coati_str,
+    fields: *const coati_field,
+    n: usize,
+) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { logger.try_log::<false>(current::top_ids(), level, message, (fields, n)) }
+}
+
+/// # Safety
+/// As for [`coati_log`].
+#[cold]
+#[inline(never)]
+unsafe fn log_slow(
+    logger: *const coati_logger,
+    level: coati_level,
+    message: coati_str,
+    fields: *const coati_field,
+    n: usize,
+) -> coati_status {
+    // SAFETY: the caller's promise.
+    entry(|| unsafe { borrow(logger)?.log(level, message, fields, n) })
 }

@@ -6,11 +6,11 @@ use coati_core::instrument::{Bound, Instrument};
 use coati_core::metrics::{Descriptor, Kind, Series, Shard};
 
 use crate::engine::{Shared, coati_engine, shared};
-use crate::entry::entry;
+use crate::entry::{self, entry};
 use crate::fields::Label;
 use crate::handle::{self, borrow, slice};
 use crate::last_error::because;
-use crate::status::{Failure, Outcome, coati_status};
+use crate::status::{COATI_OK, Failure, Outcome, coati_status};
 use crate::text;
 use crate::types::{coati_field, coati_str};
 
@@ -31,24 +31,26 @@ impl Handle {
         if recorded { Ok(()) } else { self.shared.off() }
     }
 
-    /// Adds an amount of at least `least`. Whole amounts, as most are, are kept apart: they are
-    /// exact and cost less.
-    #[inline(always)]
-    fn add(&self, amount: f64, least: f64) -> Outcome {
-        if amount >= least
-            && let Some(whole) = whole(amount)
-            && self.bound.try_add_int(whole)
-        {
-            return Ok(());
-        }
-        self.add_other(amount, least)
+    /// As [`Handle::with`]; afterwards the cells are found without a call.
+    fn with_found(&self, record: impl FnOnce(&Series, &Shard)) -> Outcome {
+        let mut recorded = false;
+        self.bound.with_found(|series, shard| {
+            record(series, shard);
+            recorded = true;
+        });
+        if recorded { Ok(()) } else { self.shared.off() }
     }
 
-    #[cold]
-    #[inline(never)]
+    /// Adds a whole amount where that takes no call. Those, as most are, are kept apart: they are
+    /// exact and cost less. True when done; false when nothing happened.
+    #[inline(always)]
+    fn try_add(&self, amount: f64) -> bool {
+        entry::is_calm() && whole(amount).is_some_and(|whole| self.bound.try_add_int(whole))
+    }
+
     fn add_other(&self, amount: f64, least: f64) -> Outcome {
         // The store counts what it ignores.
-        let added = self.with(|series, shard| match whole(amount) {
+        let added = self.with_found(|series, shard| match whole(amount) {
             Some(whole) => series.add_int(shard, whole),
             None => series.add_float(shard, amount),
         });
@@ -56,13 +58,22 @@ impl Handle {
         if accepted { added } else { added.and(Err(Failure::BadArgument)) }
     }
 
-    #[cold]
-    #[inline(never)]
     fn record_other(&self, value: f64) -> Outcome {
         // The store counts what it ignores.
-        let recorded = self.with(|series, shard| series.record(shard, value));
+        let recorded = self.with_found(|series, shard| series.record(shard, value));
         if value.is_finite() { recorded } else { recorded.and(Err(Failure::BadArgument)) }
     }
+}
+
+/// Adds an amount of at least `least`.
+#[inline(never)]
+fn add_slow(handle: Option<&Handle>, amount: f64, least: f64) -> coati_status {
+    entry(|| handle.ok_or(Failure::NullHandle)?.add_other(amount, least))
+}
+
+#[inline(never)]
+fn record_slow(handle: Option<&Handle>, value: f64) -> coati_status {
+    entry(|| handle.ok_or(Failure::NullHandle)?.record_other(value))
 }
 
 /// The integer that `amount` is, up to where every whole double is an integer of its own.
@@ -141,11 +152,12 @@ pub unsafe extern "C" fn coati_counter_add(
     counter: *const coati_counter,
     amount: f64,
 ) -> coati_status {
-    entry(|| {
-        // SAFETY: null or a live handle.
-        let coati_counter(handle) = unsafe { borrow(counter) }?;
-        handle.add(amount, 0.0)
-    })
+    // SAFETY: null or a live handle.
+    let handle = unsafe { counter.as_ref() }.map(|coati_counter(handle)| handle);
+    if amount >= 0.0 && handle.is_some_and(|handle| handle.try_add(amount)) {
+        return COATI_OK;
+    }
+    add_slow(handle, amount, 0.0)
 }
 
 /// A sum that goes up and down, with fixed labels.
@@ -187,11 +199,12 @@ pub unsafe extern "C" fn coati_up_down_counter_add(
     counter: *const coati_up_down_counter,
     amount: f64,
 ) -> coati_status {
-    entry(|| {
-        // SAFETY: null or a live handle.
-        let coati_up_down_counter(handle) = unsafe { borrow(counter) }?;
-        handle.add(amount, f64::MIN)
-    })
+    // SAFETY: null or a live handle.
+    let handle = unsafe { counter.as_ref() }.map(|coati_up_down_counter(handle)| handle);
+    if handle.is_some_and(|handle| handle.try_add(amount)) {
+        return COATI_OK;
+    }
+    add_slow(handle, amount, f64::MIN)
 }
 
 /// A value that is set, with fixed labels.
@@ -279,10 +292,11 @@ pub unsafe extern "C" fn coati_histogram_record(
     histogram: *const coati_histogram,
     value: f64,
 ) -> coati_status {
-    entry(|| {
-        // SAFETY: null or a live handle.
-        let coati_histogram(handle) = unsafe { borrow(histogram) }?;
-        // What is not finite has no place in a bucket.
-        if handle.bound.try_record(value) { Ok(()) } else { handle.record_other(value) }
-    })
+    // SAFETY: null or a live handle.
+    let handle = unsafe { histogram.as_ref() }.map(|coati_histogram(handle)| handle);
+    // What is not finite has no place in a bucket.
+    if handle.is_some_and(|handle| entry::is_calm() && handle.bound.try_record(value)) {
+        return COATI_OK;
+    }
+    record_slow(handle, value)
 }

@@ -46,46 +46,78 @@ pub(crate) fn replaced(text: &[u8], limit: usize) -> Cow<'_, [u8]> {
     Cow::Owned(lossy.into_owned().into_bytes())
 }
 
-/// Whether it is UTF-8.
-#[inline(always)]
-pub(crate) fn is_utf8(text: &[u8]) -> bool {
-    is_ascii(text) || std::str::from_utf8(text).is_ok()
-}
-
 /// Copies a text and fills its last word up with zeros if it is UTF-8; else what it has written
-/// does not matter. Texts of a word or two, as most are, are looked at and copied in one go.
+/// does not matter.
 ///
 /// # Safety
 /// `from` is readable for `len` bytes; `to` is writable for as many rounded up to whole words.
 #[inline(always)]
 pub(crate) unsafe fn copy_utf8(from: *const u8, len: usize, to: *mut u8) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // SAFETY: the caller's promise.
+    unsafe { copy_ascii(from, len, to) || copy_other(from, len, to) }
+}
+
+/// Copies a text as [`copy_utf8`] does if it is short and ASCII; calls nothing. Texts of a few
+/// words, as most are, are looked at and copied in one go: reads and writes overlap instead of
+/// going by bytes.
+///
+/// # Safety
+/// As for [`copy_utf8`].
+#[inline(always)]
+pub(crate) unsafe fn copy_ascii(from: *const u8, len: usize, to: *mut u8) -> bool {
     // SAFETY: all that is read and written, unaligned, lies in the two ranges.
     unsafe {
+        let byte = |at: usize| u64::from(*from.add(at));
+        let half = |at: usize| from.add(at).cast::<u32>().read_unaligned();
         let word = |at: usize| from.add(at).cast::<u64>().read_unaligned();
-        let half = |at: usize| u64::from(from.add(at).cast::<u32>().read_unaligned());
-        let put = |at: usize, word: u64| to.add(at).cast::<u64>().write(word);
-        match len {
-            4..=7 => {
-                let text = half(0) | half(len - 4) << (8 * (len - 4));
+        let put = |at: usize, word: u64| to.add(at).cast::<u64>().write_unaligned(word);
+        let put_half = |at: usize, half: u32| to.add(at).cast::<u32>().write_unaligned(half);
+        // Padding is written first, where the last bytes then cover what is none.
+        let high = if len < 8 {
+            if len >= 4 {
+                let (first, last) = (half(0), half(len - 4));
+                put(0, 0);
+                put_half(0, first);
+                put_half(len - 4, last);
+                u64::from(first | last)
+            } else if len > 0 {
+                let (middle, end) = (len / 2, len - 1);
+                let text = byte(0) | byte(middle) << (8 * middle) | byte(end) << (8 * end);
                 put(0, text);
-                if text & HIGH == 0 {
-                    return true;
-                }
+                text
+            } else {
+                0
             }
-            9..=16 => {
-                let (first, last) = (word(0), word(len - 8));
-                put(0, first);
-                put(8, last >> (8 * (16 - len)));
-                if (first | last) & HIGH == 0 {
-                    return true;
-                }
+        } else if len <= 16 {
+            let (first, last) = (word(0), word(len - 8));
+            put((len - 1) & !7, 0);
+            put(0, first);
+            put(len - 8, last);
+            first | last
+        } else if len <= SHORT {
+            let mut high = word(len - 8);
+            put((len - 1) & !7, 0);
+            put(len - 8, high);
+            let mut at = 0;
+            while at < len - 8 {
+                let next = word(at);
+                high |= next;
+                put(at, next);
+                at += 8;
             }
-            _ => {}
-        }
-        copy_other(from, len, to)
+            high
+        } else {
+            HIGH
+        };
+        high & HIGH == 0
     }
 }
+
+/// Longer texts are left to functions that look at more at once.
+const SHORT: usize = 64;
+
+/// The bit that no byte of ASCII has.
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// # Safety
 /// As for [`copy_utf8`].
@@ -99,70 +131,66 @@ unsafe fn copy_other(from: *const u8, len: usize, to: *mut u8) -> bool {
     }
 }
 
-/// As `<[u8]>::is_ascii`, inlined and without a loop for up to 16 bytes, as most texts have.
-#[inline(always)]
-fn is_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let len = text.len();
-    let word = |at: usize| {
-        let bytes: [u8; 8] = text[at..at + 8].try_into().unwrap_or_default();
-        u64::from_le_bytes(bytes)
-    };
-    let high = match len {
-        0..=3 => text.iter().fold(0, |all, &byte| all | u64::from(byte)),
-        4..=7 => {
-            let half = |at: usize| {
-                let bytes: [u8; 4] = text[at..at + 4].try_into().unwrap_or_default();
-                u64::from(u32::from_le_bytes(bytes))
-            };
-            half(0) | half(len - 4)
-        }
-        8..=16 => word(0) | word(len - 8),
-        _ => return text.is_ascii(),
-    };
-    high & HIGH == 0
+/// Whether it is UTF-8.
+fn is_utf8(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn ascii_is_told_at_any_length_and_place() {
-        for len in 0..40 {
-            let mut text = vec![b'x'; len];
-            assert!(is_ascii(&text), "{len}");
-            for at in 0..len {
-                text[at] = 0x80;
-                assert!(!is_ascii(&text), "{len} {at}");
-                text[at] = b'x';
-            }
+    /// Copies with and without a call; both must agree where both do it, and with `from_utf8`.
+    fn is_copied(text: &[u8]) -> bool {
+        let [mut plain, mut any] = [[u64::MAX; 12]; 2];
+        // SAFETY: the copies are long enough.
+        let [ascii, utf8] = unsafe {
+            let (from, len) = (text.as_ptr(), text.len());
+            [
+                copy_ascii(from, len, plain.as_mut_ptr().cast()),
+                copy_utf8(from, len, any.as_mut_ptr().cast()),
+            ]
+        };
+        assert_eq!(utf8, std::str::from_utf8(text).is_ok(), "{text:?}");
+        assert_eq!(ascii, text.is_ascii() && text.len() <= SHORT, "{text:?}");
+        for copy in [utf8.then_some(any), ascii.then_some(plain)].into_iter().flatten() {
+            let bytes: Vec<u8> = copy.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let end = text.len().next_multiple_of(8);
+            assert_eq!(bytes[..text.len()], *text);
+            assert!(bytes[text.len()..end].iter().all(|byte| *byte == 0), "{text:?}");
+            assert!(bytes[end..].iter().all(|byte| *byte == 255), "{text:?}");
         }
+        utf8
     }
 
     #[test]
     fn texts_of_any_length_are_copied_whole_and_anything_else_is_refused() {
         for len in 0..80 {
-            let mut text = vec![b'x'; len];
-            let mut copy = [u64::MAX; 11];
-            // SAFETY: `copy` is long enough.
-            let copied = |text: &[u8], copy: &mut [u64; 11]| unsafe {
-                copy_utf8(text.as_ptr(), text.len(), copy.as_mut_ptr().cast())
-            };
-            assert!(copied(&text, &mut copy), "{len}");
-            let bytes: Vec<u8> = copy.iter().flat_map(|word| word.to_le_bytes()).collect();
-            assert_eq!(bytes[..len], text[..]);
-            assert!(bytes[len..len.next_multiple_of(8)].iter().all(|byte| *byte == 0), "{len}");
-            assert_eq!(bytes[len.next_multiple_of(8)], 255, "{len}");
+            let mut text: Vec<u8> = (0..len as u8).collect();
+            assert!(is_copied(&text));
             for at in 0..len {
-                text[at] = 0xff;
-                assert!(!copied(&text, &mut copy), "{len} {at}");
-                text[at] = b'x';
+                let before = text[at];
+                for wrong in [0x80, 0xc3, 0xff] {
+                    text[at] = wrong;
+                    assert!(!is_copied(&text), "{text:?}");
+                }
+                text[at] = before;
+                if at > 0 {
+                    let pair = [text[at - 1], text[at]];
+                    text[at - 1..=at].copy_from_slice("ä".as_bytes());
+                    assert!(is_copied(&text), "{text:?}");
+                    text[at - 1..=at].copy_from_slice(&pair);
+                }
             }
-            if len >= 2 {
-                text[len - 2..].copy_from_slice("ä".as_bytes());
-                assert!(copied(&text, &mut copy), "{len}");
-            }
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    #[cfg_attr(miri, ignore = "protects pages")]
+    fn nothing_behind_a_text_is_read() {
+        for len in 0..80 {
+            crate::edge::at_the_end_of_a_page(&vec![b'e'; len], |text| assert!(is_copied(text)));
         }
     }
 

@@ -122,12 +122,11 @@ impl Hub {
         Turn::new(self.key.load(Ordering::Relaxed), || self.enter())
     }
 
-    /// [`Hub::with`] where that takes no call, as it mostly does; `None`, and `f` has not run, where
-    /// it would. A function that calls nothing saves no registers, which for adding to a counter
-    /// is half of the work. `key` is [`Hub::key`].
+    /// The turn in which [`Hub::with`] would call its function, where that takes no call, as it
+    /// mostly does. A value, as a closure is not always inlined. `key` is [`Hub::key`].
     #[inline(always)]
-    pub fn with_cached<R>(key: u64, f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
-        Turn::cached(key)?.recorder().map(f)
+    pub fn cached_turn<'a>(key: u64) -> Option<Turn<'a>> {
+        Turn::cached(key)
     }
 
     /// Finds or makes this thread's recorder.

@@ -1,11 +1,17 @@
 //! Handles to metrics that outlive pipelines: made before `init`, kept over a fork or a restart.
 
+use std::ptr::null;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::hub::Hub;
-use crate::metrics::{self, Descriptor, Label, LabelValue, MetricError, OwnedLabel, Series, Shard};
+use crate::metrics::{
+    self, Descriptor, HistogramCells, Kind, Label, LabelValue, MetricError, OwnedLabel, Series,
+    Shard,
+};
 use crate::per_pipeline::PerPipeline;
-use crate::thread::Recorder;
+use crate::sync::{AT_ONCE, add_at_once};
+use crate::thread::{self, Recorder, Turn, found};
 
 /// An instrument by description, resolved in whatever pipeline is current.
 #[derive(Debug, Clone)]
@@ -94,8 +100,7 @@ impl Instrument {
                 OwnedLabel { key: beginning(key).into(), value: value.keep() }
             })
             .collect();
-        let instrument = self.clone();
-        Bound { hub: self.hub().clone(), instrument, labels, resolved: PerPipeline::new() }
+        Bound::new(self.clone(), labels)
     }
 }
 
@@ -108,6 +113,9 @@ fn beginning(text: &str) -> &str {
 #[derive(Debug)]
 pub struct Bound {
     hub: Arc<Hub>,
+    /// Its number, see [`found`].
+    number: u32,
+    monotonic: bool,
     instrument: Instrument,
     labels: Box<[OwnedLabel]>,
     resolved: PerPipeline<Arc<Series>>,
@@ -115,12 +123,22 @@ pub struct Bound {
 
 impl Clone for Bound {
     fn clone(&self) -> Self {
-        let (hub, instrument) = (self.hub.clone(), self.instrument.clone());
-        Self { hub, instrument, labels: self.labels.clone(), resolved: PerPipeline::new() }
+        Self::new(self.instrument.clone(), self.labels.clone())
     }
 }
 
 impl Bound {
+    fn new(instrument: Instrument, labels: Box<[OwnedLabel]>) -> Self {
+        Self {
+            hub: instrument.hub().clone(),
+            number: found::handle_number(),
+            monotonic: instrument.descriptor().kind == Kind::Counter,
+            instrument,
+            labels,
+            resolved: PerPipeline::new(),
+        }
+    }
+
     /// The instrument it belongs to.
     pub fn instrument(&self) -> &Instrument {
         &self.instrument
@@ -150,24 +168,64 @@ impl Bound {
         });
     }
 
-    /// Calls `f` with the series and this thread's cells where that takes no call; else false.
+    /// [`Bound::with`]; afterwards [`Bound::try_add_int`] and [`Bound::try_record`] find the cells.
+    #[inline]
+    pub fn with_found(&self, f: impl FnOnce(&Series, &Shard)) {
+        self.hub.with(|recorder: Option<&mut Recorder>| match (recorder, self.series()) {
+            (Some(recorder), Some(series)) => {
+                f(series, recorder.shard());
+                self.find(recorder);
+            }
+            // The thread is about to end, or this is a signal handler.
+            (None, Some(series)) => series.ignore(),
+            (_, None) => {}
+        });
+    }
+
+    /// Remembers where this thread's cells are.
+    fn find(&self, recorder: &Recorder) {
+        // The hub may have got another pipeline meanwhile.
+        let (pipeline, shard) = (recorder.pipeline().key(), recorder.shard());
+        let Some(series) = self.resolved.get(pipeline) else { return };
+        if let Some(cell) = series.number_cell(shard) {
+            thread::numbers().put(pipeline, self.number, cell.cast(), null());
+        }
+        if let Some((cells, stamp)) = series.histogram_cells(shard) {
+            thread::histograms().put(pipeline, self.number, cells.cast(), stamp.cast());
+        }
+    }
+
+    /// What names its cells, see [`found`].
     #[inline(always)]
-    fn with_cached(&self, f: impl FnOnce(&Series, &Shard) -> bool) -> bool {
-        let key = self.hub.key();
-        let Some(series) = self.resolved.get(key) else { return false };
-        Hub::with_cached(key, |recorder| f(series, recorder.shard())).unwrap_or(false)
+    fn tag(&self) -> u64 {
+        found::tag(self.hub.key(), self.number)
     }
 
     /// [`Bound::add_int`] where it takes no call: true when done, false when nothing happened.
     #[inline(always)]
     pub fn try_add_int(&self, amount: i64) -> bool {
-        self.with_cached(|series, shard| series.try_add_int(shard, amount))
+        if !AT_ONCE || (amount < 0 && self.monotonic) {
+            return false;
+        }
+        let Some((cell, _)) = thread::numbers().get(self.tag()) else { return false };
+        // No turn is taken: a signal handler can come before the addition or after it, and
+        // whatever it does there, the store that this handle's series belongs to keeps all cells.
+        // SAFETY: `find` put an `AtomicU64` of that store there.
+        add_at_once(unsafe { &*cell.cast::<AtomicU64>() }, amount as u64);
+        true
     }
 
     /// [`Bound::record`] where it takes no call: true when done, false when nothing happened.
     #[inline(always)]
     pub fn try_record(&self, value: f64) -> bool {
-        self.with_cached(|series, shard| series.try_record(shard, value))
+        let Some(_turn) = Turn::alone() else { return false };
+        let Some((cells, stamp)) = thread::histograms().get(self.tag()) else { return false };
+        // SAFETY: `find` put cells of the store that this handle's series belongs to
+        // there, which keeps them, and the stamp of that series.
+        let (cells, stamp) =
+            unsafe { (&*cells.cast::<HistogramCells>(), &*stamp.cast::<AtomicU64>()) };
+        // Relaxed: a stamp seen late only delays the start of a window by a call.
+        cells.record_fast(value, stamp.load(Ordering::Relaxed))
     }
 
     /// Adds an integer to a counter, up-down counter or gauge.
@@ -178,10 +236,9 @@ impl Bound {
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn add_int_slow(&self, amount: i64) {
-        self.with(|series, shard| series.add_int(shard, amount));
+        self.with_found(|series, shard| series.add_int(shard, amount));
     }
 
     /// Adds a float to a counter, up-down counter or gauge.
@@ -204,9 +261,8 @@ impl Bound {
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn record_slow(&self, value: f64) {
-        self.with(|series, shard| series.record(shard, value));
+        self.with_found(|series, shard| series.record(shard, value));
     }
 }

@@ -9,7 +9,7 @@ use crate::ledger::Signal;
 use crate::live::NEVER;
 pub use crate::record::fields::encode_fields;
 use crate::record::fields::{KnownFields, PlainFields};
-use crate::record::write::{Encoder, copy_padded, cut};
+use crate::record::write::{Encoder, cut};
 use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, halves, padded};
 
 /// A logger's threshold, cached until the levels change.
@@ -17,6 +17,15 @@ use crate::record::{CallSite, Header, Kind, Level, LogFixed, SpanIds, flags, hal
 pub struct Threshold(AtomicU64);
 
 impl Threshold {
+    /// Whether the logger records `level`, and the generation of the settings in which it is known.
+    #[inline(always)]
+    pub fn known(&self, hub: &Hub, level: Level) -> Option<(bool, u64)> {
+        // Relaxed: as in `admits`.
+        let cached = self.0.load(Ordering::Relaxed);
+        let epoch = hub.live().epoch();
+        (cached >> 8 == epoch).then_some((level as u8 >= cached as u8, epoch))
+    }
+
     /// Whether the logger called `name` records `level` now.
     #[inline(always)]
     pub fn admits(&self, hub: &Hub, name: &str, level: Level) -> bool {
@@ -76,13 +85,13 @@ impl LogHead<'_> {
         end: *mut u8,
         ticks: u64,
         fields: &(impl PlainFields + ?Sized),
-        (limit, max_string): (u32, usize),
+        (limit, max_string): (usize, usize),
     ) -> Option<usize> {
         let (count, length) = (fields.count(), self.message.len());
         let optional = self.span.map_or(0, |_| size_of::<SpanIds>())
             + self.call_site.map_or(0, |_| size_of::<CallSite>());
         let ahead = size_of::<LogFixed>() + optional;
-        if count > limit as usize
+        if count > limit
             || length > max_string
             || ahead + padded(length) > end as usize - start as usize
         {
@@ -90,6 +99,13 @@ impl LogHead<'_> {
         }
         // SAFETY: there is room for what comes ahead of the fields, which look after themselves.
         unsafe {
+            // The words of `LogFixed`, the first one last: what it needs is known at the end.
+            start.add(8).cast::<[u64; 4]>().write([
+                ticks,
+                halves(self.logger.0, length as u32),
+                0,
+                count as u64,
+            ]);
             let mut to = start.add(size_of::<LogFixed>());
             if let Some(ids) = self.span {
                 to.cast::<SpanIds>().write(ids);
@@ -99,17 +115,13 @@ impl LogHead<'_> {
                 to.cast::<CallSite>().write(site);
                 to = to.add(size_of::<CallSite>());
             }
-            copy_padded(self.message.as_ptr(), to, length);
+            if !fields.write_text(self.message, to) {
+                return None;
+            }
             let (end, flags) = fields.write_plain(to.add(padded(length)), end, max_string)?;
             let size = end.as_ptr() as usize - start as usize;
-            // The words of `LogFixed`.
-            start.cast::<[u64; 5]>().write([
-                Header::word(Kind::Log, self.level, self.flags() | flags) | size as u64,
-                ticks,
-                halves(self.logger.0, length as u32),
-                0,
-                count as u64,
-            ]);
+            let first = Header::word(Kind::Log, self.level, self.flags() | flags) | size as u64;
+            start.cast::<u64>().write(first);
             Some(size)
         }
     }

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use coati_core::hub::Hub;
+use coati_core::instrument::Instrument;
 use coati_core::log::Logger;
+use coati_core::metrics::{Descriptor, Kind, Number};
 use coati_core::pipeline::{Pipeline, PipelineConfig};
 use coati_core::record::Level;
 
@@ -55,4 +57,22 @@ fn a_childs_first_record_goes_into_a_pipeline_of_its_own() {
     }));
     assert_eq!(parents.ledger().logs.recorded, 1);
     assert!(Arc::ptr_eq(&hub.pipeline().unwrap(), &parents));
+}
+
+#[test]
+fn a_childs_bound_handle_counts_in_a_pipeline_of_its_own() {
+    let hub = Hub::new();
+    hub.install(pipeline(&hub));
+    let of_child = Arc::downgrade(&hub);
+    hub.on_fork(Box::new(move || Some(pipeline(&*of_child.upgrade()?))));
+    let runs = Descriptor::new("runs", Kind::Counter, "1", "");
+    let bound = Instrument::new(hub.clone(), runs).unwrap().bind(&[]);
+    // The second call finds the thread's cell.
+    (0..2).for_each(|_| bound.add_int(1));
+
+    assert!(succeeds_in_child(|| {
+        (0..3).for_each(|_| bound.add_int(1));
+        assert_eq!(bound.series().unwrap().value(), Number::Int(3));
+    }));
+    assert_eq!(bound.series().unwrap().value(), Number::Int(2));
 }

@@ -24,7 +24,7 @@ const UNSTAMPED: u64 = u64::MAX;
 /// All cells are Relaxed: each is a number of its own, and what a reader needs to be consistent
 /// (the count) it takes from the buckets alone. Only `stamp` publishes, see there.
 #[repr(C, align(64))]
-pub(super) struct HistogramCells {
+pub(crate) struct HistogramCells {
     sum: AtomicU64,
     squares: AtomicU64,
     /// Extremes since the series' stamp changed last.
@@ -139,7 +139,7 @@ impl HistogramCells {
     /// The owner's fast path: true when done, false when something is to be made, adopted or widened
     /// first.
     #[inline(always)]
-    pub(super) fn record_fast(&self, value: f64, stamp: u64) -> bool {
+    pub(crate) fn record_fast(&self, value: f64, stamp: u64) -> bool {
         let Some(place) = Place::of(value) else { return false };
         let Some(mid) = self.positive[place.octave / MIDS].get() else { return false };
         let Some(octave) = mid[place.octave % MIDS].get() else { return false };

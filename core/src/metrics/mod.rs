@@ -43,6 +43,8 @@ mod windows;
 
 pub use buckets::SCALE;
 pub use cache::SeriesCache;
+#[cfg(not(coati_loom))]
+pub(crate) use cells::HistogramCells;
 pub use descriptor::{Buckets, Descriptor, Kind, MetricError};
 pub use exemplar::Exemplar;
 pub use histogram::{Bucket, Exponential, HistogramBuckets, HistogramSnapshot};

@@ -242,6 +242,23 @@ impl Series {
         }
     }
 
+    /// The cell of this thread's shard that integers are added to, if there is one.
+    #[cfg(not(coati_loom))]
+    pub(crate) fn number_cell(&self, shard: &Shard) -> Option<*const AtomicU64> {
+        shard.number(self.number_slot).map(|pair| pair.int_cell())
+    }
+
+    /// The cells of this thread's shard that values are recorded in, if there are any, and the
+    /// stamp they are recorded with.
+    #[cfg(not(coati_loom))]
+    pub(crate) fn histogram_cells(
+        &self,
+        shard: &Shard,
+    ) -> Option<(*const HistogramCells, *const AtomicU64)> {
+        let cells = shard.histogram(self.histogram_slot)?;
+        Some((std::ptr::from_ref(cells), &raw const self.stamp))
+    }
+
     /// [`Series::record`] where it takes no call: true when done, false when nothing happened.
     #[inline(always)]
     pub fn try_record(&self, shard: &Shard, value: f64) -> bool {

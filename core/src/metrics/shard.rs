@@ -64,6 +64,12 @@ impl Pair {
         before != 0
     }
 
+    /// Where [`Pair::add_int`] adds.
+    #[cfg(not(coati_loom))]
+    pub(super) fn int_cell(&self) -> *const AtomicU64 {
+        &raw const self.int
+    }
+
     pub(super) fn int(&self) -> i64 {
         self.int.load(Ordering::Relaxed) as i64
     }

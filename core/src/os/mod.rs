@@ -4,6 +4,8 @@
 //! rest of the crate does not know where it runs.
 
 mod slot;
+#[doc(hidden)]
+pub use slot::zeros;
 
 #[cfg(unix)]
 mod unix;

@@ -1,14 +1,13 @@
-//! The address of a thread-local without a call.
+//! Thread-locals without a call.
 //!
 //! In a shared library each access to a thread-local calls `__tls_get_addr`, which costs more than
-//! adding to a counter. With the feature `initial-exec` a word in the static TLS block keeps the
-//! address and needs no call. The price: all thread-locals of a library that is loaded later have
+//! adding to a counter. With the feature `initial-exec` it lies in the static TLS block, where it
+//! is found by an addition. The price: all thread-locals of a library that is loaded later have
 //! to fit into the little room that the loader has left there, so it is for libraries that
 //! programs are linked with, and they keep their thread-locals small.
 
-/// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
-/// no destructor, and `fn $known()`, which makes no call and may therefore tell null. `$symbol`
-/// names the word and is unique in the program.
+/// Defines `fn $name() -> *const $type`, the address of a value of the calling thread, which is
+/// all zeros at first and is never dropped. `$symbol` names it and is unique in the program.
 #[cfg(all(
     feature = "initial-exec",
     target_os = "linux",
@@ -18,66 +17,42 @@
 ))]
 #[macro_export]
 #[doc(hidden)]
-macro_rules! thread_address {
-    (
-        fn $name:ident() and fn $known:ident() -> *const $type:ty,
-        of $local:path, as $symbol:literal
-    ) => {
+macro_rules! thread_block {
+    (fn $name:ident() -> *const $type:ty, as $symbol:literal) => {
         ::core::arch::global_asm!(
             ".pushsection .tbss,\"awT\",@nobits",
-            ".p2align 3",
+            ".p2align 4",
             concat!(".hidden ", $symbol),
             concat!(".globl ", $symbol),
             concat!(".type ", $symbol, ", @object"),
-            concat!(".size ", $symbol, ", 8"),
+            concat!(".size ", $symbol, ", {size}"),
             concat!($symbol, ":"),
-            ".zero 8",
+            ".zero {size}",
             ".popsection",
+            size = const ::core::mem::size_of::<$type>(),
         );
 
         #[inline(always)]
-        fn $known() -> *const $type {
+        fn $name() -> *const $type {
+            const _: $type = $crate::os::zeros();
             let address: *const $type;
-            // SAFETY: reads the word defined above in this thread's static TLS block.
+            // SAFETY: adds the block's place in a thread's static TLS block to where the calling
+            // thread's is, which no thread ever changes.
             unsafe {
                 ::core::arch::asm!(
-                    concat!("mov {address}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
-                    "mov {address}, qword ptr fs:[{address}]",
+                    "mov {address}, qword ptr fs:[0]",
+                    concat!("add {address}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
                     address = out(reg) address,
-                    options(pure, readonly, nostack, preserves_flags),
+                    options(pure, nomem, nostack),
                 );
             }
             address
         }
-
-        #[inline(always)]
-        fn $name() -> *const $type {
-            #[cold]
-            #[inline(never)]
-            fn first() -> *const $type {
-                const { assert!(!::core::mem::needs_drop::<$type>()) };
-                let address = $local.with(::core::ptr::from_ref);
-                // SAFETY: writes the word defined above; nothing else lies there.
-                unsafe {
-                    ::core::arch::asm!(
-                        concat!("mov {word}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
-                        "mov qword ptr fs:[{word}], {address}",
-                        word = out(reg) _,
-                        address = in(reg) address,
-                        options(nostack, preserves_flags),
-                    );
-                }
-                address
-            }
-            let address = $known();
-            if address.is_null() { first() } else { address }
-        }
     };
 }
 
-/// Defines `fn $name() -> *const $type`, the address of the calling thread's `$local`, which has
-/// no destructor, and `fn $known()`, which makes no call and may therefore tell null. `$symbol`
-/// names the word and is unique in the program.
+/// Defines `fn $name() -> *const $type`, the address of a value of the calling thread, which is
+/// all zeros at first and is never dropped. `$symbol` names it and is unique in the program.
 #[cfg(not(all(
     feature = "initial-exec",
     target_os = "linux",
@@ -87,20 +62,22 @@ macro_rules! thread_address {
 )))]
 #[macro_export]
 #[doc(hidden)]
-macro_rules! thread_address {
-    (
-        fn $name:ident() and fn $known:ident() -> *const $type:ty,
-        of $local:path, as $symbol:literal
-    ) => {
-        #[inline(always)]
-        fn $known() -> *const $type {
-            $local.with(::core::ptr::from_ref)
-        }
-
+macro_rules! thread_block {
+    (fn $name:ident() -> *const $type:ty, as $symbol:literal) => {
         #[inline(always)]
         fn $name() -> *const $type {
-            const { assert!(!::core::mem::needs_drop::<$type>()) };
-            $known()
+            ::std::thread_local! {
+                static BLOCK: $type = const { $crate::os::zeros() };
+            }
+            BLOCK.with(::core::ptr::from_ref)
         }
     };
+}
+
+/// What `thread_block!` defines: valid as zeros, without a destructor, and aligned to 16 at most.
+#[doc(hidden)]
+pub const fn zeros<T: bytemuck::Zeroable>() -> T {
+    const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= 16) };
+    // SAFETY: zeros are a value of a `Zeroable` type.
+    unsafe { std::mem::MaybeUninit::zeroed().assume_init() }
 }

@@ -23,6 +23,18 @@ pub unsafe trait PlainFields {
     /// How many there are.
     fn count(&self) -> usize;
 
+    /// Writes a text that belongs to them and fills its last word up with zeros; `false`, and it
+    /// does not matter what was written, when it is not UTF-8.
+    ///
+    /// # Safety
+    /// `to` is aligned to 8 and writable for as many bytes, rounded up to whole words.
+    #[inline(always)]
+    unsafe fn write_text(&self, text: &[u8], to: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { copy_padded(text.as_ptr(), to, text.len()) };
+        true
+    }
+
     /// Writes them as they are into `[to, end)`. Tells where they end and which flags the record
     /// gets, or nothing when there is no room or one has to be looked at closer; then it does not
     /// matter what was written.

@@ -1,6 +1,7 @@
 //! The writing end.
 
 use super::place::{Place, Positions};
+use super::storage::View;
 use super::{FILLER, Storage};
 use crate::sync::{Arc, mutant, order, own};
 
@@ -8,6 +9,8 @@ use crate::sync::{Arc, mutant, order, own};
 #[derive(Debug)]
 pub struct Producer {
     storage: Arc<Storage>,
+    #[cfg_attr(coati_loom, allow(dead_code))]
+    view: View,
     /// The producer's own tail: it never loads the shared one back.
     tail: u64,
     /// The consumer's head as last seen.
@@ -33,7 +36,8 @@ impl Producer {
     pub fn new(storage: Arc<Storage>, spare: u64) -> Self {
         // Whoever hands over a recycled ring synchronises (SYNC POINT C and the registry's lock).
         let tail = own(storage.tail());
-        let mut producer = Self { storage, tail, head: 0, open_until: tail, spare };
+        let view = storage.view();
+        let mut producer = Self { storage, view, tail, head: 0, open_until: tail, spare };
         producer.look();
         producer
     }
@@ -104,7 +108,7 @@ impl Producer {
     #[cfg(not(coati_loom))]
     #[inline(always)]
     pub fn cursor(&mut self) -> *mut u8 {
-        self.storage.at(self.tail)
+        self.view.at(self.tail)
     }
 
     /// Writes one word of the record to come, `offset` bytes after its beginning.
@@ -121,7 +125,11 @@ impl Producer {
     pub fn publish(&mut self, size: u64) {
         debug_assert!(size.is_multiple_of(8) && self.tail + size <= self.open_until);
         self.tail += size;
+        #[cfg(not(coati_loom))]
+        let tail = self.view.tail();
+        #[cfg(coati_loom)]
+        let tail = self.storage.tail();
         // SYNC POINT A (release): the record's bytes come before its publication.
-        self.storage.tail().store(self.tail, order!(Release, "ring_publish"));
+        tail.store(self.tail, order!(Release, "ring_publish"));
     }
 }

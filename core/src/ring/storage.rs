@@ -1,8 +1,12 @@
 //! The memory of a ring: a region that is anonymous or a file, or cells under loom.
 
 #[cfg(not(coati_loom))]
+pub(super) use real::View;
+#[cfg(not(coati_loom))]
 pub use real::{Region, Storage};
 
+#[cfg(coati_loom)]
+pub(super) use model::View;
 #[cfg(coati_loom)]
 pub use model::{Region, Storage};
 
@@ -20,6 +24,7 @@ impl Storage {
 mod real {
     use std::io;
     use std::path::Path;
+    use std::ptr::NonNull;
 
     use crossbeam_utils::CachePadded;
 
@@ -69,6 +74,32 @@ mod real {
         capacity: u64,
     }
 
+    /// What the producer needs of a storage, which it keeps alive, one step nearer.
+    #[derive(Debug)]
+    pub(in crate::ring) struct View {
+        base: NonNull<u8>,
+        mask: u64,
+    }
+
+    impl View {
+        /// Where the byte at `position` is kept.
+        #[inline(always)]
+        pub(in crate::ring) fn at(&self, position: u64) -> *mut u8 {
+            let offset = (position & self.mask) as usize;
+            // SAFETY: the offset is below the capacity, so it stays inside the region.
+            unsafe { self.base.as_ptr().add(HEADER + offset) }
+        }
+
+        #[inline(always)]
+        pub(in crate::ring) fn tail(&self) -> &AtomicU64 {
+            // SAFETY: `Storage::new` wrote the header; everything in it that changes is atomic.
+            unsafe { &self.base.cast::<Header>().as_ref().tail }
+        }
+    }
+
+    // SAFETY: the addresses of a region that whoever has this keeps.
+    unsafe impl Send for View {}
+
     impl Storage {
         /// Lays an empty ring over `region`, which has room for `capacity` bytes of data.
         ///
@@ -117,12 +148,15 @@ mod real {
             &self.header().head
         }
 
+        /// The same for the producer.
+        pub(in crate::ring) fn view(&self) -> View {
+            View { base: self.region.0.base(), mask: self.capacity - 1 }
+        }
+
         /// Where the byte at `position` is kept.
         #[inline(always)]
         pub(in crate::ring) fn at(&self, position: u64) -> *mut u8 {
-            let offset = (position & (self.capacity - 1)) as usize;
-            // SAFETY: the offset is below the capacity, so it stays inside the region.
-            unsafe { self.region.0.base().as_ptr().add(HEADER + offset) }
+            self.view().at(position)
         }
 
         /// Writes the word at `position`.
@@ -168,6 +202,10 @@ mod model {
         head: AtomicU64,
     }
 
+    /// Nothing: cells are found through the storage.
+    #[derive(Debug)]
+    pub(in crate::ring) struct View;
+
     impl Storage {
         /// A ring of `capacity` bytes; any power of two from 8, so that models stay small.
         pub fn new(_region: Region, capacity: usize) -> Self {
@@ -187,6 +225,10 @@ mod model {
 
         pub(in crate::ring) fn head(&self) -> &AtomicU64 {
             &self.head
+        }
+
+        pub(in crate::ring) fn view(&self) -> View {
+            View
         }
 
         fn cell(&self, position: u64) -> &UnsafeCell<u64> {

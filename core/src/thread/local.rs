@@ -9,10 +9,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
+use bytemuck::Zeroable;
+
 use super::Recorder;
+use super::found::Found;
 use crate::pipeline::Pipeline;
 
 /// Cached lookup of this thread's recorder.
+#[derive(Zeroable)]
 pub(crate) struct Local {
     /// Key of the pipeline whose recorder is cached; 0 means none.
     key: Cell<u64>,
@@ -20,17 +24,12 @@ pub(crate) struct Local {
     exited: Cell<bool>,
     /// How many calls on this thread are using a recorder.
     depth: Cell<u32>,
+    /// Where the thread's cells of bound series are.
+    numbers: Found<8>,
+    histograms: Found<4>,
 }
 
 thread_local! {
-    static LOCAL: Local = const {
-        Local {
-            key: Cell::new(0),
-            recorder: Cell::new(std::ptr::null_mut()),
-            exited: Cell::new(false),
-            depth: Cell::new(0),
-        }
-    };
     static GUARD: Guard = const { Guard(RefCell::new(Vec::new())) };
 }
 
@@ -43,10 +42,7 @@ pub(crate) enum Absent {
     Interrupted,
 }
 
-crate::thread_address!(
-    fn address() and fn known_address() -> *const Local,
-    of LOCAL, as "coati_core_local_0_1"
-);
+crate::thread_block!(fn address() -> *const Local, as "coati_core_local_0_1");
 
 /// This thread's cells.
 #[inline(always)]
@@ -56,9 +52,32 @@ fn local<'a>() -> &'a Local {
     unsafe { &*address() }
 }
 
+/// The cells that bound counters have found on this thread.
+#[inline(always)]
+pub(crate) fn numbers<'a>() -> &'a Found<8> {
+    &local().numbers
+}
+
+/// The cells that bound histograms have found on this thread.
+#[inline(always)]
+pub(crate) fn histograms<'a>() -> &'a Found<4> {
+    &local().histograms
+}
+
 /// Makes the next call of this thread look its recorder up again.
 pub(crate) fn forget_cached() {
-    local().key.set(0);
+    local().cache(0, std::ptr::null_mut());
+}
+
+impl Local {
+    fn cache(&self, key: u64, recorder: *mut Recorder) {
+        self.numbers.clear();
+        self.histograms.clear();
+        if !recorder.is_null() {
+            self.recorder.set(recorder);
+        }
+        self.key.set(key);
+    }
 }
 
 /// Whether the calling code interrupted a use of this thread's recorder.
@@ -67,7 +86,7 @@ pub(crate) fn is_nested() -> bool {
 }
 
 /// A use of this thread's recorder, or an attempt at one from inside it.
-pub(crate) struct Turn<'a> {
+pub struct Turn<'a> {
     local: &'a Local,
     /// How many turns it interrupted.
     outer: u32,
@@ -90,11 +109,17 @@ impl<'a> Turn<'a> {
         turn
     }
 
+    /// A turn of a thread that has nothing to look up, if none is under way.
+    #[inline(always)]
+    pub(crate) fn alone() -> Option<Self> {
+        let local = local();
+        (local.depth.get() == 0).then(|| Self::begin(local))
+    }
+
     /// A turn if that takes no call.
     #[inline(always)]
     pub(crate) fn cached(key: u64) -> Option<Self> {
-        // SAFETY: as in `local`, unless it is null.
-        let local = unsafe { known_address().as_ref() }?;
+        let local = local();
         if local.key.get() != key || local.depth.get() != 0 {
             return None;
         }
@@ -117,7 +142,7 @@ impl<'a> Turn<'a> {
 
     /// The recorder.
     #[inline(always)]
-    pub(crate) fn recorder(&mut self) -> Option<&mut Recorder> {
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
         // SAFETY: a recorder that the guard owns. The guard lets go of it at the thread's exit, and
         // in `enter` while nobody is using one, which `depth` tells. There is no other reference:
         // as long as this turn lasts, `depth` is not 0, and only a turn that found 0 has one.
@@ -174,8 +199,7 @@ pub(crate) fn enter(pipeline: &Arc<Pipeline>) -> Result<(), Absent> {
         })
         .map_err(|_| Absent::Exited)?
         .ok_or(Absent::Interrupted)?;
-    local.recorder.set(recorder);
-    local.key.set(pipeline.key());
+    local.cache(pipeline.key(), recorder);
     Ok(())
 }
 
@@ -197,7 +221,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let local = local();
         local.exited.set(true);
-        local.key.set(0);
+        forget_cached();
         let mut recorders = self.0.borrow_mut();
         forget_inherited(&mut recorders);
         recorders.clear();

@@ -3,11 +3,15 @@
 pub mod registry;
 
 #[cfg(not(coati_loom))]
+pub(crate) mod found;
+#[cfg(not(coati_loom))]
 mod local;
 #[cfg(not(coati_loom))]
 mod recorder;
 
 #[cfg(not(coati_loom))]
-pub(crate) use local::{Turn, enter, forget_cached, is_nested};
+pub use local::Turn;
 #[cfg(not(coati_loom))]
-pub use recorder::Recorder;
+pub(crate) use local::{enter, forget_cached, histograms, is_nested, numbers};
+#[cfg(not(coati_loom))]
+pub use recorder::{Limits, Recorder};

@@ -21,6 +21,9 @@ use crate::waker::Waker;
 pub struct Recorder {
     pipeline: Arc<Pipeline>,
     channel: Option<(Arc<Channel>, Producer)>,
+    limits: Limits,
+    /// Bytes of the largest record.
+    max_record: usize,
     /// Records lost because there was no ring to be had.
     without_ring: u32,
     shard: Arc<Shard>,
@@ -31,6 +34,14 @@ pub struct Recorder {
     // Boxed: a body moves between a span and this list many times a second.
     #[allow(clippy::vec_box)]
     bodies: Vec<Box<Body>>,
+}
+
+/// What bounds a log line, as of a generation of the settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    epoch: u64,
+    max_string: usize,
+    max_fields: usize,
 }
 
 /// Bytes of a scratch buffer at first.
@@ -44,6 +55,8 @@ impl Recorder {
     pub(super) fn attach(pipeline: Arc<Pipeline>) -> Self {
         Self {
             channel: pipeline.registry().attach(),
+            limits: Limits::default(),
+            max_record: pipeline.max_record(),
             without_ring: 0,
             shard: pipeline.metrics().acquire_shard(),
             series: SeriesCache::default(),
@@ -141,9 +154,30 @@ impl Recorder {
     #[inline(always)]
     pub fn log(&mut self, head: &LogHead<'_>, fields: &(impl KnownFields + ?Sized)) {
         let ticks = clock::now();
-        if !self.log_plain(ticks, head, fields) {
+        let limits = self.limits();
+        if !self.log_plain(ticks, head, fields, limits) {
             self.log_at(ticks, *head, &fields.keep());
         }
+    }
+
+    /// What bounds a log line now.
+    #[inline(always)]
+    pub fn limits(&self) -> Limits {
+        let (live, max_string) = (self.pipeline.live(), self.pipeline.max_string());
+        Limits { epoch: 0, max_string, max_fields: live.max_fields() as usize }
+    }
+
+    /// [`Recorder::limits`] as they were kept in this generation of the settings, if they were.
+    #[inline(always)]
+    pub fn kept_limits(&self, epoch: u64) -> Option<Limits> {
+        (self.limits.epoch == epoch).then_some(self.limits)
+    }
+
+    /// Keeps the limits.
+    pub fn keep_limits(&mut self) {
+        // The generation first: limits that are newer than it are looked up once more.
+        let epoch = self.pipeline.live().epoch();
+        self.limits = Limits { epoch, ..self.limits() };
     }
 
     /// Records a log line of the moment `ticks` if it is plain and the ring has room at once; else
@@ -154,11 +188,12 @@ impl Recorder {
         ticks: u64,
         head: &LogHead<'_>,
         fields: &(impl PlainFields + ?Sized),
+        limits: Limits,
     ) -> bool {
         let Some((channel, producer)) = &mut self.channel else { return false };
-        let open = (producer.open() as usize).min(self.pipeline.max_record());
-        let limits = (self.pipeline.live().max_fields(), self.pipeline.max_string());
+        let open = (producer.open() as usize).min(self.max_record);
         let start = producer.cursor();
+        let limits = (limits.max_fields, limits.max_string);
         // SAFETY: the open stretch is reserved for this producer, contiguous and aligned.
         let written = unsafe { head.write_plain(start, start.add(open), ticks, fields, limits) };
         let Some(size) = written else { return false };
