@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use coati_core::intern::Id;
 use coati_core::metrics::{LabelValue, OwnedValue};
 use coati_core::record::fields::{AnyFields, PlainFields, write_number, write_small};
-use coati_core::record::value::{Key, Value};
+use coati_core::record::value::{Field, Key, Value};
 use coati_core::record::write::Encoder;
 use coati_core::record::{Tag, flags, padded};
 
@@ -149,6 +149,29 @@ unsafe fn number_tag(number: u32) -> Tag {
 fn boolean(field: &coati_field) -> bool {
     // SAFETY: one byte of the union; unlike a bool, a u8 may have any value.
     unsafe { (&raw const field.value).cast::<u8>().read() != 0 }
+}
+
+/// The field as it comes from C if it is plain: its key has been looked up lately, its text is short
+/// and ASCII.
+///
+/// # Safety
+/// Its texts are as [`coati_str::bytes`] asks.
+#[inline(always)]
+pub(crate) unsafe fn plain(field: &coati_field) -> Option<Field<'_>> {
+    let value = &field.value;
+    // SAFETY: the caller's promise; of the union, the member that the type names.
+    unsafe {
+        let known = keys::known_cache()?.find(field.key.ptr.cast(), field.key.len)?;
+        let value = match field.r#type {
+            COATI_FIELD_I64 => Value::I64(value.i64),
+            COATI_FIELD_U64 => Value::U64(value.u64),
+            COATI_FIELD_F64 => Value::F64(value.f64),
+            COATI_FIELD_BOOL => Value::Bool(boolean(field)),
+            COATI_FIELD_STR => Value::Str(text::short_ascii(value.str.bytes().ok()?)?),
+            _ => return None,
+        };
+        Some((Key::Id(known.id), value))
+    }
 }
 
 /// A field whose texts are UTF-8 as far as they can be recorded, perhaps replaced.
@@ -332,6 +355,18 @@ mod tests {
                 .collect();
             let room = random(state, 60);
             let with_calls = written::<true>(&fields, room);
+            for field in &fields {
+                // SAFETY: the field is as it should be.
+                let (Some(simple), Ok(checked)) =
+                    (unsafe { (super::plain(field), Checked::new(field, 1 << 10)) })
+                else {
+                    continue;
+                };
+                let [mut one, mut other] = [[0; 16]; 2];
+                assert!(Encoder::new(&mut one, 1 << 10).field(simple));
+                assert!(checked.encode(&mut Encoder::new(&mut other, 1 << 10)));
+                assert_eq!(one, other);
+            }
             // By now all keys have been looked up, unless two of them have the same place.
             if let Some(without) = written::<false>(&fields, room) {
                 assert_eq!(Some(without), with_calls);

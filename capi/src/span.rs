@@ -11,7 +11,7 @@ use crate::context::{Carried, coati_context};
 use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::entry;
-use crate::fields::{Checked, Fields};
+use crate::fields::{self, Checked, Fields};
 use crate::handle::{self, borrow, slice};
 use crate::host::Host;
 use crate::status::{Failure, Outcome, coati_status};
@@ -198,6 +198,10 @@ pub unsafe extern "C" fn coati_span_set_attribute(
         unsafe {
             let span = borrow(span)?;
             let attribute = borrow(attribute).map_err(|_| Failure::BadArgument)?;
+            if let Some(field) = fields::plain(attribute) {
+                span.open()?.span.set_attribute(field);
+                return Ok(());
+            }
             let attribute = Checked::new(attribute, span.max_string())?;
             if let Some(body) = span.open()?.span.body() {
                 body.set(attribute.key(), |encoder| attribute.encode(encoder));

@@ -14,6 +14,9 @@ use crate::types::coati_str;
 pub(crate) unsafe fn kept<'a>(text: coati_str) -> Result<Cow<'a, str>, Failure> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { text.bytes() }?;
+    if let Some(text) = short_ascii(bytes) {
+        return Ok(Cow::Borrowed(text));
+    }
     Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(REPLACED)]))
 }
 
@@ -116,6 +119,25 @@ pub(crate) unsafe fn copy_ascii(from: *const u8, len: usize, to: *mut u8) -> boo
 /// Longer texts are left to functions that look at more at once.
 const SHORT: usize = 64;
 
+/// A short text if it is ASCII, found without a call.
+#[inline(always)]
+pub(crate) fn short_ascii(text: &[u8]) -> Option<&str> {
+    let high = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (words, _) = text.as_chunks::<8>();
+        if text.len() > SHORT {
+            return None;
+        }
+        let all = words[1..]
+            .iter()
+            .fold(u64::from_le_bytes(*first), |all, word| all | u64::from_le_bytes(*word));
+        all | u64::from_le_bytes(*last)
+    } else {
+        text.iter().fold(0, |all, byte| all | u64::from(*byte))
+    };
+    // SAFETY: ASCII is UTF-8.
+    (high & HIGH == 0).then(|| unsafe { std::str::from_utf8_unchecked(text) })
+}
+
 /// The bit that no byte of ASCII has.
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -153,6 +175,7 @@ mod tests {
         };
         assert_eq!(utf8, std::str::from_utf8(text).is_ok(), "{text:?}");
         assert_eq!(ascii, text.is_ascii() && text.len() <= SHORT, "{text:?}");
+        assert_eq!(short_ascii(text).map(str::as_bytes), ascii.then_some(text));
         for copy in [utf8.then_some(any), ascii.then_some(plain)].into_iter().flatten() {
             let bytes: Vec<u8> = copy.iter().flat_map(|word| word.to_le_bytes()).collect();
             let end = text.len().next_multiple_of(8);

@@ -1,7 +1,7 @@
 //! A thread's cache from labels as a caller gives them to series.
 
 use super::instrument::Instrument;
-use super::label::{Label, LabelValue, fold};
+use super::label::{Label, LabelValue};
 use super::series::Series;
 use std::sync::Arc;
 
@@ -37,14 +37,24 @@ impl Gist {
     }
 
     #[inline(always)]
-    fn of_value(value: LabelValue<'_>) -> Self {
-        let apart = |kind: u64, first| Self { kind: kind << 60, first, last: 0 };
-        match value {
-            LabelValue::Str(text) => Self::of_text(text),
-            LabelValue::Int(value) => apart(1, value as u64),
-            LabelValue::Float(value) => apart(2, value.to_bits()),
-            LabelValue::Bool(value) => apart(3, u64::from(value)),
+    fn of_value(value: &LabelValue<'_>) -> Self {
+        if let LabelValue::Str(text) = value {
+            return Self::of_text(text);
         }
+        let (kind, first) = other(value);
+        Self { kind, first, last: 0 }
+    }
+}
+
+/// Kind and bits of a value that is no text. Not inlined: the compiler would make a jump table of
+/// it, and texts, which most values are, would go that way too.
+#[inline(never)]
+fn other(value: &LabelValue<'_>) -> (u64, u64) {
+    match *value {
+        LabelValue::Bool(value) => (3 << 60, u64::from(value)),
+        LabelValue::Int(value) => (1 << 60, value as u64),
+        LabelValue::Float(value) => (2 << 60, value.to_bits()),
+        LabelValue::Str(_) => (0, 0),
     }
 }
 
@@ -61,12 +71,24 @@ impl Given {
     }
 
     #[inline(always)]
-    fn is(&self, gist: Gist, text: &str) -> bool {
-        self.gist == gist && self.long.as_ref().is_none_or(|long| **long == *text)
+    fn is_text(&self, text: &str) -> bool {
+        self.gist == Gist::of_text(text) && (text.len() <= 16 || self.is_long(text))
+    }
+
+    #[inline(always)]
+    fn is_value(&self, value: &LabelValue<'_>) -> bool {
+        match value {
+            LabelValue::Str(text) => self.is_text(text),
+            other => self.gist == Gist::of_value(other),
+        }
+    }
+
+    #[inline(never)]
+    fn is_long(&self, text: &str) -> bool {
+        self.long.as_deref() == Some(text)
     }
 }
 
-#[inline(always)]
 fn text_of<'a>(value: LabelValue<'a>) -> &'a str {
     if let LabelValue::Str(text) = value { text } else { "" }
 }
@@ -82,10 +104,11 @@ impl Entry {
         // The series keeps its instrument's core, so that no other can have the same address.
         instrument.made(&self.series)
             && self.given.len() == labels.len()
-            && self.given.iter().zip(labels).all(|((key, value), (name, given))| {
-                key.is(Gist::of_text(name), name)
-                    && value.is(Gist::of_value(*given), text_of(*given))
-            })
+            && self
+                .given
+                .iter()
+                .zip(labels)
+                .all(|((key, value), (name, given))| key.is_text(name) && value.is_value(given))
     }
 }
 
@@ -93,12 +116,12 @@ impl Entry {
 ///
 /// It pins up to 256 series and keeps labels as they were given, before any redaction.
 pub struct SeriesCache {
-    slots: Box<[Option<Box<Entry>>]>,
+    slots: Box<[Option<Box<Entry>>; SLOTS]>,
 }
 
 impl Default for SeriesCache {
     fn default() -> Self {
-        Self { slots: (0..SLOTS).map(|_| None).collect() }
+        Self { slots: Box::new([const { None }; SLOTS]) }
     }
 }
 
@@ -106,12 +129,17 @@ impl SeriesCache {
     /// As [`Instrument::series`].
     #[inline]
     pub fn series(&mut self, instrument: &Instrument, labels: &[Label<'_>]) -> &Arc<Series> {
-        let slot = &mut self.slots[Self::slot(instrument, labels)];
-        let hit = slot.as_ref().is_some_and(|entry| entry.is(instrument, labels));
-        if !hit {
-            *slot = None;
+        let slot = Self::slot(instrument, labels);
+        if !self.is_hit(slot, instrument, labels) {
+            self.slots[slot] = None;
         }
-        &slot.get_or_insert_with(|| Self::miss(instrument, labels)).series
+        &self.slots[slot].get_or_insert_with(|| Self::miss(instrument, labels)).series
+    }
+
+    // Not inlined: alone it has registers enough.
+    #[inline(never)]
+    fn is_hit(&self, slot: usize, instrument: &Instrument, labels: &[Label<'_>]) -> bool {
+        self.slots[slot].as_ref().is_some_and(|entry| entry.is(instrument, labels))
     }
 
     /// Values tell series apart, keys hardly ever do.
@@ -119,8 +147,9 @@ impl SeriesCache {
     fn slot(instrument: &Instrument, labels: &[Label<'_>]) -> usize {
         let mut hash = u64::from(instrument.id());
         for (_, value) in labels {
-            let gist = Gist::of_value(*value);
-            hash = hash.rotate_left(9) ^ fold(gist.first ^ gist.kind, gist.last);
+            let Gist { kind, first, last } = Gist::of_value(value);
+            let mixed = (first ^ last.rotate_left(29) ^ kind).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            hash = hash.rotate_left(9) ^ mixed;
         }
         (hash ^ hash >> 32) as usize % SLOTS
     }
@@ -128,7 +157,7 @@ impl SeriesCache {
     #[cold]
     fn miss(instrument: &Instrument, labels: &[Label<'_>]) -> Box<Entry> {
         let given = labels.iter().map(|&(key, value)| {
-            let (name, value_gist) = (Gist::of_text(key), Gist::of_value(value));
+            let (name, value_gist) = (Gist::of_text(key), Gist::of_value(&value));
             (Given::new(name, key), Given::new(value_gist, text_of(value)))
         });
         let short = |(key, value): &Label<'_>| key.len().max(text_of(*value).len()) <= LONGEST;
