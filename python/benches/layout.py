@@ -41,20 +41,23 @@ TAIL = """\
 INSERT AFTER .fini;
 """
 
-#: What stands behind the functions that were entered.
+#: What stands behind the functions that are entered at start.
+SMALL = ["once_cell", "arc_swap", "pyo3"]
+#: What stands behind all that were entered.
 MODULES = [
-    "once_cell",
-    "arc_swap",
-    "pyo3",
     *(f"coati_export::{part}" for part in ("engine", "config", "sink", "drain", "health")),
     *(f"coati_export::{part}" for part in ("redact", "encode", "durable", "settle")),
     "coati_core",
     "_native",
 ]
 
-PROGRAM = """
+START = """
 import coati
 coati.init(config={"sinks": [{"type": "file", "path": "/dev/null"}]})
+coati.get_logger("layout").info("plan ready", steps=4)
+coati.flush()
+"""
+WORK = """
 log, tracer = coati.get_logger("layout"), coati.get_tracer("layout")
 counter, histogram = coati.counter("count"), coati.histogram("size", unit="ms")
 gauge = coati.gauge("level")
@@ -102,58 +105,77 @@ def entered(profile: str) -> set[str]:
     return names
 
 
-def symbols() -> str:
-    """The module's names, one a line."""
-    import coati._native  # noqa: PLC0415
+class Symbols:
+    """The module's functions and their sizes."""
 
-    nm = ["nm", "-j", coati._native.__file__]
-    return subprocess.run(nm, stdout=subprocess.PIPE, text=True, check=True).stdout
+    def __init__(self) -> None:
+        import coati._native  # noqa: PLC0415
+
+        nm = ["nm", "-S", coati._native.__file__]
+        printed = subprocess.run(nm, stdout=subprocess.PIPE, text=True, check=True).stdout
+        found = re.findall(r"^\w+ (\w+) [tTwW] (\S+)$", printed, re.MULTILINE)
+        self.sizes = {name: int(size, 16) for size, name in found}
+        self.lines = "\n".join(self.sizes)
+
+    def size(self, pattern: str) -> int:
+        """Bytes of all functions that the pattern fits."""
+        wild = re.escape(pattern).replace(r"\*", r"\S*")
+        return sum(self.sizes[name] for name in re.findall(f"^{wild}$", self.lines, re.MULTILINE))
 
 
-def count(pattern: str, names: str) -> int:
-    """How many of the names the pattern fits."""
-    wild = re.escape(pattern).replace(r"\*", r"\S*")
-    return len(re.findall(f"^{wild}$", names, re.MULTILINE))
+#: Bytes of functions that one pattern may bring along.
+MOST = 2048
 
 
-def pattern(name: str, names: str) -> str:
+def pattern(name: str, symbols: Symbols) -> str:
     """The name, with wild cards for what another compiler would call otherwise; as it is where that
-    would fit others too, of the same function for other types."""
+    would fit much else, of the same function for other types."""
     wild = re.sub(r"17h[0-9a-f]{16}E$|\.(\d+|llvm\.\d+)$", "*", name)
     wild = re.sub(r"Cs[0-9a-zA-Z]+_", "Cs*_", wild)
-    return wild if count(wild, names) == 1 else name
+    return wild if symbols.size(wild) <= symbols.sizes.get(name, 0) + MOST else name
 
 
-def earlier(names: str) -> set[str]:
+def earlier(symbols: Symbols) -> set[str]:
     """What the file lists that the module still has."""
-    listed = re.findall(r"^ +\.text\*\.(\S+)$", OUT.read_text(), re.MULTILINE)
-    return {one for one in listed if count(one, names) == 1}
+    listed = re.findall(r"^ +\.text\*\.(_[ZR]\S+)$", OUT.read_text(), re.MULTILINE)
+    return {one for one in listed if 0 < symbols.size(one) <= MOST}
 
 
 def patterns(module: str) -> list[str]:
     """The sections of a module's functions, and of what is made for its types."""
     crate, _, part = module.partition("::")
     if not part:
-        return [f".text._*{crate}*"]
+        return [f".text*._*{crate}*"]
     return [f".text._*{crate}{len(part)}{part}*", f".text._*{crate}..{part}*"]
 
 
-def main() -> None:
-    """Runs the program and writes the file."""
+def run(program: str) -> set[str]:
+    """The functions that a program enters."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
         valgrind = ["valgrind", "-q", "--tool=callgrind", "--demangle=no"]
-        command = [*valgrind, f"--callgrind-out-file={out}", sys.executable, "-c", PROGRAM]
+        command = [*valgrind, f"--callgrind-out-file={out}", sys.executable, "-c", program]
         subprocess.run(command, env={**os.environ, "PYTHONMALLOC": "malloc"}, check=True)
         names = entered(out.read_text())
-    known = symbols()
-    met = {pattern(name, known) for name in names if name.startswith(("_ZN", "_R", "PyInit"))}
-    first = sorted(met | earlier(known))
-    # `.text.` or `.text.unlikely.`
-    lists = [[f".text*.{one}" for one in first], *(patterns(module) for module in MODULES)]
-    lines = ("".join(f"      {one}\n" for one in some) for some in lists)
-    OUT.write_text(HEAD + BETWEEN.join(lines) + TAIL)
-    print(f"{len(first)} functions in {OUT.name}")
+    return {name for name in names if name.startswith(("_ZN", "_R", "PyInit"))}
+
+
+def main() -> None:
+    """Runs the programs and writes the file."""
+    known = Symbols()
+    start = {pattern(name, known) for name in run(START + "import os; os._exit(0)\n")}
+    work = {pattern(name, known) for name in run(START + WORK)} | earlier(known)
+
+    def lines(names: set[str]) -> str:
+        # `.text.` or `.text.unlikely.`
+        return "".join(f"      .text*.{one}\n" for one in sorted(names))
+
+    def behind(modules: list[str]) -> list[str]:
+        return ["".join(f"      {one}\n" for one in patterns(module)) for module in modules]
+
+    lists = [lines(start), *behind(SMALL), lines(work - start), *behind(MODULES)]
+    OUT.write_text(HEAD + BETWEEN.join(lists) + TAIL)
+    print(f"{len(start)} functions at start, {len(work - start)} more in {OUT.name}")
 
 
 if __name__ == "__main__":
