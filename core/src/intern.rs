@@ -25,6 +25,9 @@ pub mod reserved {
     /// A log line's message as a value; see [`crate::record::flags::BODY`].
     pub const BODY: Id = Id(4);
 
+    /// The logger of what is told of open spans.
+    pub const OPEN_SPANS: Id = Id(5);
+
     /// The text of a reserved id.
     pub fn text(id: Id) -> Option<&'static str> {
         match id {
@@ -32,6 +35,7 @@ pub mod reserved {
             EXCEPTION_MESSAGE => Some("exception.message"),
             EXCEPTION_STACKTRACE => Some("exception.stacktrace"),
             BODY => Some("body"),
+            OPEN_SPANS => Some("coati.spans"),
             _ => None,
         }
     }

@@ -105,6 +105,9 @@ pub struct Live {
     call_sites: AtomicBool,
     propagators: AtomicU32,
     baggage_fields: ArcSwap<Vec<String>>,
+    watching: AtomicBool,
+    heartbeat_ns: AtomicU64,
+    timeout_ns: AtomicU64,
     head: Head,
 }
 
@@ -127,6 +130,9 @@ impl Live {
             call_sites: AtomicBool::new(false),
             propagators: AtomicU32::new(Formats::default().pack()),
             baggage_fields: ArcSwap::default(),
+            watching: AtomicBool::new(false),
+            heartbeat_ns: AtomicU64::new(0),
+            timeout_ns: AtomicU64::new(0),
             head: Head::default(),
         };
         live.set_limits(Limits::default());
@@ -236,6 +242,29 @@ impl Live {
     /// Replaces the headers that carry a context.
     pub fn set_propagators(&self, formats: Formats) {
         self.propagators.store(formats.pack(), Ordering::Relaxed);
+    }
+
+    /// Whether spans that begin are watched.
+    #[inline(always)]
+    pub fn is_watching(&self) -> bool {
+        self.watching.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds between two heartbeats of an open span, 0 for none.
+    pub fn heartbeat_ns(&self) -> u64 {
+        self.heartbeat_ns.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds after which an open span is late, 0 for never.
+    pub fn timeout_ns(&self) -> u64 {
+        self.timeout_ns.load(Ordering::Relaxed)
+    }
+
+    /// Sets both; spans that begin from now on are watched for them.
+    pub fn set_watching(&self, heartbeat_ns: u64, timeout_ns: u64) {
+        self.heartbeat_ns.store(heartbeat_ns, Ordering::Relaxed);
+        self.timeout_ns.store(timeout_ns, Ordering::Relaxed);
+        self.watching.store(heartbeat_ns > 0 || timeout_ns > 0, Ordering::Relaxed);
     }
 
     /// Names of baggage that are copied onto spans and log lines.

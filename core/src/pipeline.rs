@@ -9,6 +9,7 @@ use crate::live::Live;
 use crate::metrics::{Store, StoreConfig};
 use crate::record::LogFixed;
 use crate::ring::Region;
+use crate::span::watch::Watch;
 use crate::sync::mutant;
 use crate::thread::registry::{Channel, MakeRegion, Registry};
 use crate::waker::Waker;
@@ -71,6 +72,7 @@ pub struct Pipeline {
     fork_generation: u32,
     registry: Registry,
     metrics: Arc<Store>,
+    watch: Watch,
     live: Arc<Live>,
     waker: Arc<Waker>,
     max_record: usize,
@@ -106,6 +108,7 @@ impl Pipeline {
             fork_generation: crate::fork::generation(),
             registry: Registry::new(ring, config.total_bytes.max(ring), spare, config.make_region),
             metrics: Store::new(config.metrics),
+            watch: Watch::new(config.max_open_spans as usize),
             live,
             waker: Waker::new(),
             max_record: config.max_record.min(ring / 2) & !7,
@@ -140,6 +143,12 @@ impl Pipeline {
     /// Its metrics.
     pub fn metrics(&self) -> &Arc<Store> {
         &self.metrics
+    }
+
+    /// Its watched spans.
+    #[inline(always)]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// The settings in force.

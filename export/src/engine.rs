@@ -217,6 +217,8 @@ impl Engine {
         live.set_call_sites(config.logs.call_sites);
         live.head().set(config.sampler(), config.rules());
         live.set_propagators(config.formats());
+        let ns = |seconds: Option<f64>| (seconds.unwrap_or(0.0) * 1e9) as u64;
+        live.set_watching(ns(config.spans.heartbeat_seconds), ns(config.spans.timeout_seconds));
         live.set_baggage_fields(config.context.baggage_fields.clone());
     }
 

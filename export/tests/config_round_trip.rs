@@ -224,6 +224,8 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("spans.max_event_attributes", number(0..=MIB)),
         ("spans.max_link_attributes", number(0..=MIB)),
         ("metrics.console_interval_ms", number(100..=3_600_000)),
+        ("spans.heartbeat_seconds", (0.0..1e6f64).prop_map(Value::from).boxed()),
+        ("spans.timeout_seconds", (0.0..1e6f64).prop_map(Value::from).boxed()),
         ("spans.max_open", number(1..=100_000_000)),
         ("metrics.max_instruments", number(0..=100_000_000)),
         ("metrics.max_series", number(1..=100_000_000)),

@@ -32,7 +32,8 @@ pub struct Names {
 unsafe impl Send for Names {}
 
 /// Parameters of `Tracer.span` and `Tracer.start_span`.
-pub const SPAN_PARAMETERS: [&str; 5] = ["parent", "kind", "links", "start_time", "attributes"];
+pub const SPAN_PARAMETERS: [&str; 6] =
+    ["parent", "kind", "links", "start_time", "timeout", "attributes"];
 
 const SLOTS: usize = 512;
 /// Longer tuples come from dicts and are hardly ever met again: they all have one slot, so that the

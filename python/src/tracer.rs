@@ -30,10 +30,10 @@ pub struct Tracer(Core);
 static CLASS: Class = Class::new();
 
 static METHODS: Table<[ffi::PyMethodDef; 6]> = Table([
-    raw::fast(c"span", span, c"span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span, to be used in a `with` or `async with` statement."),
-    raw::fast(c"start_span", span, c"start_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span that `end()` ends."),
-    raw::fast(c"start_as_current_span", span, c"start_as_current_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nOpenTelemetry's name for `span`."),
-    raw::fast(c"stream_span", stream_span, c"stream_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, attributes=None, **fields)\n--\n\nStart a span over a stream: what `wrap(iterator)` gives tells it of each chunk."),
+    raw::fast(c"span", span, c"span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, timeout=None, attributes=None, **fields)\n--\n\nStart a span, to be used in a `with` or `async with` statement."),
+    raw::fast(c"start_span", span, c"start_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, timeout=None, attributes=None, **fields)\n--\n\nStart a span that `end()` ends."),
+    raw::fast(c"start_as_current_span", span, c"start_as_current_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, timeout=None, attributes=None, **fields)\n--\n\nOpenTelemetry's name for `span`."),
+    raw::fast(c"stream_span", stream_span, c"stream_span($self, name, /, *, parent=None, kind='internal', links=(), start_time=None, timeout=None, attributes=None, **fields)\n--\n\nStart a span over a stream: what `wrap(iterator)` gives tells it of each chunk."),
     raw::plain(c"__reduce__", reduce, ffi::METH_NOARGS, c"__reduce__($self, /)\n--\n\n"),
     raw::END,
 ]);
@@ -144,6 +144,7 @@ impl Tracer {
         let given = |name| args.keyword(py, name).filter(|value| !value.is_none());
         let kind = given("kind").map(|kind| span_kind(&kind)).transpose()?.unwrap_or_default();
         let start_time = timestamp(given("start_time"))?;
+        let timeout = given("timeout").map(|timeout| nanoseconds(&timeout)).transpose()?;
         let links = given("links").map(|links| read_links(&links)).transpose()?;
         let parent = given("parent");
         let mapping = given("attributes");
@@ -160,8 +161,16 @@ impl Tracer {
         // What rules look at is set again behind the baggage, which it is stronger than.
         let set = |body: &mut Body| set_all_in(body, &attributes);
         let seen = hub().live().head().has_rules().then_some(&set as &dyn Begin);
-        let started =
-            self.0.start(&name, Start { parent: context, kind, start_time, attributes: seen });
+        let started = self.0.start(
+            &name,
+            Start {
+                parent: context,
+                kind,
+                start_time,
+                timeout: timeout.unwrap_or(0),
+                attributes: seen,
+            },
+        );
         // SAFETY: a new reference, or null with an error set.
         let object = unsafe {
             Bound::from_owned_ptr_or_err(py, Span::object_inside(started, parent, current.node()))
@@ -215,6 +224,15 @@ fn add(span: &Span, args: &Args) -> bool {
         }
     });
     true
+}
+
+/// A time given in seconds.
+fn nanoseconds(seconds: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let given: f64 = seconds.extract()?;
+    if given > 0.0 {
+        return Ok((given * 1e9).max(1.0) as u64);
+    }
+    Err(PyValueError::new_err(format!("timeout {given}: accepted: seconds above 0")))
 }
 
 #[cold]

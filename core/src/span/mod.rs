@@ -4,6 +4,7 @@ pub(crate) mod body;
 mod bucket;
 pub mod rules;
 pub mod sampler;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -184,6 +185,8 @@ pub struct Start<'a> {
     pub kind: SpanKind,
     /// Nanoseconds since the epoch where it did not start now.
     pub start_time: Option<u64>,
+    /// Nanoseconds after which it is late while it is open; 0 for the setting's.
+    pub timeout: u64,
     /// Its first attributes, which rules of sampling can see.
     pub attributes: Option<&'a dyn Begin>,
 }
@@ -252,6 +255,18 @@ impl Tracer {
             Some(wall) => (wall, true),
             None => (crate::clock::now(), false),
         };
+        let mut slot = watch::NONE;
+        if recorder.pipeline().live().is_watching() || start.timeout > 0 {
+            slot = recorder.watch(&watch::Begun {
+                context: &context,
+                parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
+                tracer: self.id,
+                kind: start.kind,
+                start: if wall_start { crate::clock::now() } else { start_at },
+                timeout: start.timeout,
+                name,
+            });
+        }
         let pipeline = recorder.pipeline().key();
         let body = match begun {
             Some(body) => body,
@@ -270,6 +285,7 @@ impl Tracer {
             start: start_at,
             pipeline,
             fork_generation: fork::generation(),
+            slot,
             body: Some(body),
         }
     }
@@ -323,6 +339,8 @@ pub struct Span {
     start: u64,
     pipeline: u64,
     fork_generation: u32,
+    /// Where it is watched.
+    slot: u32,
     /// What is being recorded; none in a span that is not recording or has ended.
     body: Option<Box<Body>>,
 }
@@ -352,6 +370,7 @@ impl Span {
             start: 0,
             pipeline: 0,
             fork_generation: 0,
+            slot: watch::NONE,
             body: None,
         }
     }
@@ -440,7 +459,7 @@ impl Span {
     /// `end_time` is in nanoseconds since the epoch.
     #[inline]
     pub fn end(&mut self, hub: &Hub, end_time: Option<u64>) -> Ended {
-        let Some(body) = self.body.take() else {
+        let Some(mut body) = self.body.take() else {
             return if self.pipeline == 0 { Ended::Now } else { Ended::Before };
         };
         if self.fork_generation != fork::generation() {
@@ -449,6 +468,10 @@ impl Span {
         }
         match hub.turn().recorder() {
             Some(recorder) if recorder.pipeline().key() == self.pipeline => {
+                if self.slot != watch::NONE {
+                    // Before its end is read from the clock: no heartbeat comes after that.
+                    self.unwatch(recorder.unwatch(self.slot), &mut body);
+                }
                 recorder.close_span();
                 self.record(recorder, &body, end_time.unwrap_or(0));
                 recorder.give_body(body);
@@ -459,9 +482,25 @@ impl Span {
         Ended::Now
     }
 
+    /// Tells that the span was found late at `late`, in nanoseconds since the epoch, if it was.
+    #[cold]
+    fn unwatch(&mut self, late: Option<u64>, body: &mut Body) {
+        let Some(late) = late else { return };
+        body.add_event("span.timeout", Some(late), |_, _| (0, 0));
+        if self.status == Status::Unset {
+            self.status = Status::Error;
+            body.set_description("timed out");
+        }
+    }
+
     #[cold]
     fn end_without_recorder(&self, hub: &Hub) {
         if let Some(pipeline) = hub.pipeline().filter(|pipeline| pipeline.key() == self.pipeline) {
+            if self.slot != watch::NONE {
+                let mut own = Vec::new();
+                pipeline.watch().end(&mut own, self.slot);
+                pipeline.watch().give(own);
+            }
             pipeline.close_spans(1);
             pipeline.lose(Signal::Spans, Reason::ThreadExited);
         }

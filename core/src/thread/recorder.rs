@@ -15,6 +15,7 @@ use crate::record::write::Encoder;
 use crate::record::{Header, Level, SpanFixed};
 use crate::ring::{NoRoom, Producer};
 use crate::span::body::Body;
+use crate::span::watch::Begun;
 use crate::waker::Waker;
 
 /// One thread's end of a pipeline. [`crate::hub::Hub::with`] lends it to one caller at a time.
@@ -34,6 +35,8 @@ pub struct Recorder {
     // Boxed: a body moves between a span and this list many times a second.
     #[allow(clippy::vec_box)]
     bodies: Vec<Box<Body>>,
+    /// Slots for watched spans.
+    watched: Vec<u32>,
 }
 
 /// What bounds a log line, as of a generation of the settings.
@@ -63,6 +66,7 @@ impl Recorder {
             ids: Generator::seeded(),
             scratch: Vec::new(),
             bodies: Vec::new(),
+            watched: Vec::new(),
             pipeline,
         }
     }
@@ -98,6 +102,18 @@ impl Recorder {
         let mut body = self.bodies.pop().unwrap_or_default();
         body.reset(&self.pipeline);
         body
+    }
+
+    /// Watches a span; where it stands.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn watch(&mut self, span: &Begun<'_>) -> u32 {
+        self.pipeline.watch().begin(&mut self.watched, span)
+    }
+
+    /// Watches a span no more; when it was found late, if it was.
+    pub(crate) fn unwatch(&mut self, slot: u32) -> Option<u64> {
+        self.pipeline.watch().end(&mut self.watched, slot)
     }
 
     /// Takes back the body of a span that has ended.
@@ -428,5 +444,6 @@ impl Drop for Recorder {
             channel.exit();
         }
         self.pipeline.metrics().release_shard(self.shard.clone());
+        self.pipeline.watch().give(self.watched.drain(..));
     }
 }

@@ -224,6 +224,18 @@ pub(super) const ROWS: &[Row] = &[
         ..LIVE
     },
     Row {
+        path: "spans.heartbeat_seconds",
+        kind: Kind::Number,
+        meaning: "Log lines of spans open so long, and again after each such time; absent: none",
+        ..LIVE
+    },
+    Row {
+        path: "spans.timeout_seconds",
+        kind: Kind::Number,
+        meaning: "Time after which an open span is told to be late; absent: never",
+        ..LIVE
+    },
+    Row {
         path: "spans.max_open",
         kind: Kind::Int { min: 1, max: 100_000_000 },
         default: "10000",

@@ -124,6 +124,10 @@ pub struct Spans {
     pub max_events: usize,
     /// Most links of a span.
     pub max_links: usize,
+    /// Time between two log lines of an open span; absent: none.
+    pub heartbeat_seconds: Option<f64>,
+    /// Time after which an open span is told to be late; absent: never.
+    pub timeout_seconds: Option<f64>,
     /// Most spans open at a time.
     pub max_open: usize,
 }

@@ -1,6 +1,7 @@
 //! The drain thread: merge by time, redact, route, release.
 
 mod batch;
+mod beats;
 mod control;
 mod merge;
 mod run;

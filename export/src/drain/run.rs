@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coati_core::clock::{self, Timeline};
-use coati_core::intern::Id;
+use coati_core::intern::{self, Id, reserved};
 use coati_core::key;
 use coati_core::ledger::{Reason, Signal};
 use coati_core::log::{LogHead, encode_fields, encode_log, name_id};
 use coati_core::pipeline::Pipeline;
-use coati_core::record::flags;
+use coati_core::record::value::Field;
 use coati_core::record::write::Encoder;
+use coati_core::record::{Level, flags};
 use coati_core::thread::registry::Drains;
 
 use super::batch::{Batch, NOTICE_LEVEL, Route};
+use super::beats::{Beat, Beats};
 use super::control::Control;
 use super::merge::{Merge, Next, Round};
 use crate::health::Health;
@@ -62,6 +64,7 @@ pub struct Drain {
     housekept: Instant,
     losses: [u64; 3],
     logger: Id,
+    beats: Beats,
 }
 
 impl Drain {
@@ -101,6 +104,7 @@ impl Drain {
                 housekept: Instant::now(),
                 losses: [0; 3],
                 logger: name_id("coati"),
+                beats: Beats::new(),
             };
             while catch_unwind(AssertUnwindSafe(|| drain.run())).is_err() {
                 drain.health.restarted();
@@ -127,6 +131,7 @@ impl Drain {
                 self.timeline.anchor();
                 self.notice_losses();
             }
+            self.tell_of_open_spans();
             let asked = self.control.gate().pending().is_some() || self.control.stopping();
             if !asked && !self.is_crowded() {
                 let limit =
@@ -242,6 +247,34 @@ impl Drain {
         }
     }
 
+    /// Writes log lines for spans that stay open, where that is configured.
+    fn tell_of_open_spans(&mut self) {
+        let now = clock::now();
+        for (beat, open) in self.beats.look(&self.pipeline, &self.timeline, now) {
+            let elapsed = now.saturating_sub(open.start) as f64 * self.timeline.ns_per_tick() / 1e9;
+            let head = LogHead {
+                level: if beat == Beat::Timeout { Level::Warning } else { Level::Info },
+                logger: reserved::OPEN_SPANS,
+                flags: open.context.log_flags(),
+                span: open.context.ids(),
+                call_site: None,
+                message: beat.name().as_bytes(),
+            };
+            let parent = open.parent.to_string();
+            let fields = [
+                (key!("span.name"), (&*open.name).into()),
+                (key!("span.kind"), open.kind.name().into()),
+                (key!("span.tracer"), intern::text(open.tracer).unwrap_or_default().into()),
+                (key!("span.start_unix_ns"), self.timeline.wall_ns(open.start).into()),
+                (key!("span.elapsed_s"), elapsed.into()),
+                (key!("span.parent_id"), (&*parent).into()),
+            ];
+            let has_parent = open.parent.is_valid();
+            let fields = if has_parent { &fields[..] } else { &fields[..fields.len() - 1] };
+            self.say(Signal::Logs, now, &head, fields);
+        }
+    }
+
     /// Writes a line into the stream for records lost since the last one.
     fn notice_losses(&mut self) {
         let ledger = self.pipeline.ledger();
@@ -274,15 +307,19 @@ impl Drain {
             (key!("dropped_in_all"), in_all.into()),
             (key!("reasons"), reasons.into()),
         ];
+        self.say(Signal::Internal, clock::now(), &head, &fields);
+    }
+
+    /// Takes a line of the engine's own, as if it had come from a ring.
+    fn say(&mut self, signal: Signal, ticks: u64, head: &LogHead<'_>, fields: &[Field<'_>]) {
         let mut memory = [0u64; 128];
-        let mut encoder = Encoder::new(&mut memory, 512);
-        let ticks = clock::now();
-        encode_log(&mut encoder, ticks, &head, |encoder| encode_fields(encoder, &fields, 8));
+        let mut encoder = Encoder::new(&mut memory, 256);
+        encode_log(&mut encoder, ticks, head, |encoder| encode_fields(encoder, fields, 8));
         let size = encoder.len();
         encoder.patch(0, &(size as u32));
         let drained = self.pipeline.drained();
-        drained.recorded(Signal::Internal).add(1);
-        drained.published(Signal::Internal).add(1);
+        drained.recorded(signal).add(1);
+        drained.published(signal).add(1);
         self.batch.take(&bytemuck::cast_slice(&memory)[..size], ticks, &self.timeline);
         self.batch.commit();
     }

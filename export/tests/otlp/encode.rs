@@ -234,6 +234,7 @@ fn a_log_record_has_everything_that_was_recorded() {
     assert_eq!(value_of(&second.attributes, "code.line.number"), Some(Any::IntValue(17)));
     assert_eq!((second.attributes.len(), second.dropped_attributes_count), (3, 4));
     assert_eq!((&second.trace_id, second.flags), (&first.trace_id, 3));
+    assert!(first.event_name.is_empty());
     let outside = &scopes[1].log_records[0];
     assert!(outside.trace_id.is_empty() && outside.flags == 0);
 }

@@ -367,7 +367,9 @@ _Link = Span | SpanContext | tuple[Span | SpanContext, Mapping[str, Any]]
 class Tracer:
     """A named source of spans, made by ``coati.get_tracer``.
 
-    ``parent`` is the current span unless given, ``start_time`` in nanoseconds since the epoch.
+    ``parent`` is the current span unless given, ``start_time`` in nanoseconds since the epoch. A
+    span that is open for longer than ``timeout`` seconds is told of at once (``span.timeout``) and
+    fails with "timed out" when it ends, unless it has a status of its own.
     """
 
     @property
@@ -382,6 +384,7 @@ class Tracer:
         kind: _Kind = "internal",
         links: Iterable[_Link] = (),
         start_time: int | None = None,
+        timeout: float | None = None,
         attributes: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> Span:
@@ -398,6 +401,7 @@ class Tracer:
         kind: _Kind = "internal",
         links: Iterable[_Link] = (),
         start_time: int | None = None,
+        timeout: float | None = None,
         attributes: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> Span:
@@ -411,6 +415,7 @@ class Tracer:
         kind: _Kind = "internal",
         links: Iterable[_Link] = (),
         start_time: int | None = None,
+        timeout: float | None = None,
         attributes: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> Span:
@@ -424,6 +429,7 @@ class Tracer:
         kind: _Kind = "internal",
         links: Iterable[_Link] = (),
         start_time: int | None = None,
+        timeout: float | None = None,
         attributes: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> StreamSpan:

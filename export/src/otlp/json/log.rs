@@ -1,6 +1,6 @@
 //! Log records.
 
-use coati_core::intern::{self, Id};
+use coati_core::intern::{self, Id, reserved};
 use coati_core::record::{Level, flags};
 
 use super::value::{Member, any, attribute, elements};
@@ -34,6 +34,9 @@ pub fn log(log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u
     }
     if fixed.dropped_fields > 0 {
         out.number("droppedAttributesCount", fixed.dropped_fields.into());
+    }
+    if fixed.logger == reserved::OPEN_SPANS.0 {
+        out.text("eventName", log.message());
     }
     if let Some(ids) = log.span() {
         out.raw("traceId", &ids.trace_id.hex());

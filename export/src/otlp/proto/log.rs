@@ -1,6 +1,6 @@
 //! Log records.
 
-use coati_core::intern::{self, Id};
+use coati_core::intern::{self, Id, reserved};
 use coati_core::record::{Level, flags};
 
 use super::value::{Keys, any, attribute, string, string_len};
@@ -56,6 +56,9 @@ impl Keys {
             attribute(0x32, "code.line.number", Value::I64(site.line.into()), out);
         }
         wire::number(0x38, fixed.dropped_fields.into(), out);
+        if fixed.logger == reserved::OPEN_SPANS.0 {
+            wire::bytes(0x62, log.message().as_bytes(), out);
+        }
         if let Some(ids) = log.span() {
             let mut bytes = [0; 28];
             bytes[..2].copy_from_slice(&[0x4a, 16]);
