@@ -260,7 +260,7 @@ impl Engine {
         self.apply_live();
         if let Some(running) = self.running().filter(|_| config.spans.tail != before.spans.tail) {
             running.health.tail().switch_on();
-            running.control.set_tail(config.tail());
+            running.control.set_tail(self.config().tail());
         }
         let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
         if let Some(running) = self.running().filter(|_| sinks_changed) {

@@ -57,13 +57,13 @@ impl Span {
     }
 }
 
-/// The number of a trace spread over the range of ids, so that a share of them is one.
-fn low_half(trace: u64) -> u64 {
-    trace.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn id(trace: u64) -> TraceId {
+    TraceId((0xabcu128 << 64 | u128::from(trace)).to_be_bytes())
 }
 
-fn id(trace: u64) -> TraceId {
-    TraceId((0xabcu128 << 64 | u128::from(low_half(trace))).to_be_bytes())
+/// Whether this share has the trace: its id scattered over the range of ids.
+fn has(keep: f64, trace: u64) -> bool {
+    trace.wrapping_mul(0x9e37_79b9_7f4a_7c15) < (keep * 2f64.powi(64)) as u64 || keep == 1.0
 }
 
 /// A stage and what has come out of it: trace and number of each span.
@@ -365,7 +365,7 @@ fn another_policy_holds_for_what_waits() {
 
 /// What becomes of one trace's spans, worked out alone: time alone connects it with others.
 fn oracle(spans: &[(u64, Span)], keep: f64, end: u64) -> (Vec<u64>, &'static str) {
-    let shared = low_half(spans[0].1.trace) < (keep * 2f64.powi(64)) as u64;
+    let shared = has(keep, spans[0].1.trace);
     let (mut waiting, mut out) = (Vec::new(), Vec::new());
     let mut kept: Option<bool> = None;
     let mut why = "dropped";

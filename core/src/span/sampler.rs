@@ -102,6 +102,16 @@ impl Share {
             Self::Below(bound) => last_half(trace_id) < bound,
         }
     }
+
+    /// The same for who decides on what a ratio has let through: ids are scattered, so that a share
+    /// of a share is their product.
+    pub fn has_apart(self, trace_id: TraceId) -> bool {
+        match self {
+            Self::All => true,
+            // 2^64 by the golden ratio: multiples of it are spread as evenly as can be.
+            Self::Below(bound) => last_half(trace_id).wrapping_mul(0x9e37_79b9_7f4a_7c15) < bound,
+        }
+    }
 }
 
 #[inline(always)]
@@ -215,14 +225,20 @@ impl Head {
     /// Replaces the sampler and the rules. Limits that stay go on where they are.
     pub fn set(&self, sampler: Sampler, rules: Vec<Rule>) {
         let before = self.whole.load();
-        let whole = Arc::new(Whole::new(sampler, rules, Some(&before)));
-        if let Chance::Share(Share::Below(bound)) = whole.otherwise {
-            // Relaxed: the word, stored behind it, says whether it counts.
-            self.below.store(bound, Ordering::Relaxed);
+        self.whole.store(Arc::new(Whole::new(sampler, rules, Some(&before))));
+        // Until the word is of what stays: another thread may set it meanwhile.
+        loop {
+            let whole = self.whole.load_full();
+            if let Chance::Share(Share::Below(bound)) = whole.otherwise {
+                // Relaxed: the word, stored behind it, says whether it counts.
+                self.below.store(bound, Ordering::Relaxed);
+            }
+            // Release: who meets the word finds what it refers to.
+            self.word.store(whole.word(), Ordering::Release);
+            if Arc::ptr_eq(&whole, &self.whole.load()) {
+                return;
+            }
         }
-        self.whole.store(whole.clone());
-        // Release: who meets the word finds what it refers to.
-        self.word.store(whole.word(), Ordering::Release);
     }
 
     /// The sampler.
@@ -305,6 +321,25 @@ mod tests {
         let id = |low: u64| TraceId((0xffu128 << 120 | u128::from(low)).to_be_bytes());
         assert!(Share::of(0.25).has(id((1 << 62) - 1)) && !Share::of(0.25).has(id(1 << 62)));
         assert!(Share::All.has(id(u64::MAX)));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "arithmetic alone, and slow")]
+    fn a_share_of_a_share_is_their_product() {
+        let mut state = 4u64;
+        let mut low = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state ^ state >> 31
+        };
+        let ids = (0..200_000).map(|_| TraceId(u128::from(low()).to_be_bytes()));
+        let first: Vec<_> = ids.filter(|&id| Share::of(0.25).has(id)).collect();
+        let second = first.iter().filter(|&&id| Share::of(0.1).has_apart(id)).count();
+        let share = second as f64 / first.len() as f64;
+        assert!((0.095..0.105).contains(&share), "{share}");
+        // Also where ids are counted up.
+        let counted = (1..=10_000u128).map(|id| TraceId(id.to_be_bytes()));
+        let kept = counted.filter(|&id| Share::of(0.1).has_apart(id)).count();
+        assert!((998..=1002).contains(&kept), "{kept}");
     }
 
     #[test]

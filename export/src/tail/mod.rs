@@ -306,7 +306,7 @@ impl Tail {
             Some((_, share)) => (share, Why::Rule),
             None => (self.policy.keep, Why::Share),
         };
-        let kept = share.has(trace.id).then_some(why);
+        let kept = share.has_apart(trace.id).then_some(why);
         self.settle(slot, kept, when);
     }
 
