@@ -74,7 +74,8 @@ def flush(timeout: float = 5.0) -> bool:
     """Wait until everything recorded before the call, by any thread, is in its sinks.
 
     Waits at most ``timeout`` seconds, without the interpreter's lock, and tells whether it is.
-    False in an at-fork handler, and in a forked child that has recorded nothing yet.
+    Tail sampling decides with what is known by then. False in an at-fork handler, and in a forked
+    child that has recorded nothing yet.
     """
 
 def shutdown(timeout: float = 5.0) -> dict[str, Any]:
@@ -91,7 +92,8 @@ def ledger() -> dict[str, Any]:
 
 def health() -> dict[str, Any]:
     """``ok``, ``problems`` (each with ``component``, ``reason``, ``since``, ``lost``), ``sinks``,
-    ``uptime_s`` in seconds, ``memory_bytes`` in bytes, ``ignored`` metric values, and more.
+    ``uptime_s`` in seconds, ``memory_bytes`` in bytes, ``ignored`` metric values, ``tail_sampling``
+    where that is on (what it has decided, and what waits), and more.
     """
 
 def memory_records() -> list[dict[str, Any]]:
