@@ -9,6 +9,14 @@ cd "$(dirname "$0")/.."
 
 # Mutant and what kills it. Every order!(…, "name") and mutant!("name") in core/src must stand here.
 killers='
+exemplar_again           metrics_exemplars_are_read_whole
+exemplar_alone           metrics_exemplars_of_two_threads_do_not_mix
+exemplar_even            metrics_exemplars_are_read_whole
+exemplar_odd             metrics_exemplars_of_two_threads_do_not_mix
+exemplar_publish         metrics_exemplars_are_read_whole
+exemplar_read            metrics_exemplars_are_read_whole
+exemplar_read_fence      metrics_exemplars_are_read_whole
+exemplar_write_fence     metrics_exemplars_are_read_whole
 flush_any                flush_answers_each_request_apart
 flush_complete           flush_is_answered_after_what_came_before_it
 flush_is_done            flush_is_answered_after_what_came_before_it

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use coati_core::instrument::{Bound, Instrument};
-use coati_core::metrics::{Descriptor, Kind, Series, Shard};
+use coati_core::live::exemplars_wanted;
+use coati_core::metrics::{Descriptor, Kind, Number, Series, Shard};
 
+use crate::current;
 use crate::engine::{Shared, coati_engine, shared};
 use crate::entry::{self, entry};
 use crate::fields::Label;
@@ -45,7 +47,7 @@ impl Handle {
     /// exact and cost less. True when done; false when nothing happened.
     #[inline(always)]
     fn try_add(&self, amount: f64) -> bool {
-        entry::is_calm() && whole(amount).is_some_and(|whole| self.bound.try_add_int(whole))
+        is_plain() && whole(amount).is_some_and(|whole| self.bound.try_add_int(whole))
     }
 
     fn add_other(&self, amount: f64, least: f64) -> Outcome {
@@ -54,13 +56,26 @@ impl Handle {
             Some(whole) => series.add_int(shard, whole),
             None => series.add_float(shard, amount),
         });
+        if exemplars_wanted() {
+            self.offer(whole(amount).map_or(Number::Float(amount), Number::Int));
+        }
         let accepted = amount >= least && amount.is_finite();
         if accepted { added } else { added.and(Err(Failure::BadArgument)) }
+    }
+
+    /// Offers what was just recorded as an exemplar of the current span.
+    #[cold]
+    #[inline(never)]
+    fn offer(&self, value: Number) {
+        self.bound.offer(value, current::context(self.shared.host()).as_ref());
     }
 
     fn record_other(&self, value: f64) -> Outcome {
         // The store counts what it ignores.
         let recorded = self.with_found(|series, shard| series.record(shard, value));
+        if exemplars_wanted() {
+            self.offer(Number::Float(value));
+        }
         if value.is_finite() { recorded } else { recorded.and(Err(Failure::BadArgument)) }
     }
 }
@@ -74,6 +89,12 @@ fn add_slow(handle: Option<&Handle>, amount: f64, least: f64) -> coati_status {
 #[inline(never)]
 fn record_slow(handle: Option<&Handle>, value: f64) -> coati_status {
     entry(|| handle.ok_or(Failure::NullHandle)?.record_other(value))
+}
+
+/// Whether a call does nothing but count: it is not to panic, and no exemplar is wanted.
+#[inline(always)]
+fn is_plain() -> bool {
+    entry::is_calm() && !exemplars_wanted()
 }
 
 /// The integer that `amount` is, up to where every whole double is an integer of its own.
@@ -295,7 +316,7 @@ pub unsafe extern "C" fn coati_histogram_record(
     // SAFETY: null or a live handle.
     let handle = unsafe { histogram.as_ref() }.map(|coati_histogram(handle)| handle);
     // What is not finite has no place in a bucket.
-    if handle.is_some_and(|handle| entry::is_calm() && handle.bound.try_record(value)) {
+    if handle.is_some_and(|handle| is_plain() && handle.bound.try_record(value)) {
         return COATI_OK;
     }
     record_slow(handle, value)

@@ -12,6 +12,7 @@ use crate::fork;
 use crate::ledger::{Reason, Signal};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
+use crate::span::SpanContext;
 use crate::sync::mutant;
 use crate::thread::{self, Recorder, Turn};
 
@@ -127,6 +128,24 @@ impl Hub {
     #[inline(always)]
     pub fn cached_turn<'a>(key: u64) -> Option<Turn<'a>> {
         Turn::cached(key)
+    }
+
+    /// Whether a measurement is offered as an exemplar that was made inside this span, or outside
+    /// any.
+    pub fn takes_exemplar(&self, span: Option<&SpanContext>) -> bool {
+        let takes = self.live.takes_exemplar(span);
+        if !takes && self.live.missed_exemplar() {
+            self.rest_exemplars();
+        }
+        takes
+    }
+
+    /// Spares measurements the look for their span until the next sampled span is opened, if none
+    /// is open.
+    pub fn rest_exemplars(&self) {
+        if let Some(pipeline) = self.pipeline() {
+            self.live.rest_exemplars(|| pipeline.has_open_spans());
+        }
     }
 
     /// Finds or makes this thread's recorder.

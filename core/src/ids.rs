@@ -1,9 +1,12 @@
 //! Trace and span ids: 16 and 8 random bytes, never all zero (W3C trace context).
 
-use std::cell::Cell;
 use std::fmt;
 
-use crate::os;
+// A model has no use for random ids.
+#[cfg(not(coati_loom))]
+mod generator;
+#[cfg(not(coati_loom))]
+pub use generator::Generator;
 
 /// A trace's id; all zero means none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -68,46 +71,21 @@ macro_rules! hex_id {
 hex_id!(TraceId, 16);
 hex_id!(SpanId, 8);
 
+/// The ids of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct SpanIds {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span.
+    pub span_id: SpanId,
+}
+
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
-    }
-}
-
-/// A thread's own generator: wyrand (Wang Yi, 2019) seeded by the operating system. Not for
-/// secrets; a user's seeding of another generator cannot make it repeat.
-#[derive(Debug, Default)]
-pub struct Generator(Cell<u64>);
-
-impl Generator {
-    /// A generator with a fresh seed.
-    pub fn seeded() -> Self {
-        let mut seed = [0; 8];
-        os::random(&mut seed);
-        Self(Cell::new(u64::from_ne_bytes(seed)))
-    }
-
-    #[inline(always)]
-    fn next(&self) -> u64 {
-        let state = self.0.get().wrapping_add(0xa076_1d64_78bd_642f);
-        self.0.set(state);
-        let wide = u128::from(state) * u128::from(state ^ 0xe703_7ed1_a0b4_28db);
-        (wide >> 64) as u64 ^ wide as u64
-    }
-
-    /// A new trace id.
-    #[inline]
-    pub fn trace_id(&self) -> TraceId {
-        let wide = u128::from(self.next()) << 64 | u128::from(self.next());
-        TraceId(wide.max(1).to_be_bytes())
-    }
-
-    /// A new span id.
-    #[inline]
-    pub fn span_id(&self) -> SpanId {
-        SpanId(self.next().max(1).to_be_bytes())
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::hub::Hub;
 use crate::metrics::{
-    self, Descriptor, HistogramCells, Kind, Label, LabelValue, MetricError, OwnedLabel, Series,
-    Shard,
+    self, Descriptor, HistogramCells, Kind, Label, LabelValue, MetricError, Number, OwnedLabel,
+    Series, Shard,
 };
 use crate::per_pipeline::PerPipeline;
+use crate::span::SpanContext;
 use crate::sync::{AT_ONCE, add_at_once};
 use crate::thread::{self, Recorder, Turn, found};
 
@@ -199,6 +200,34 @@ impl Bound {
     #[inline(always)]
     fn tag(&self) -> u64 {
         found::tag(self.hub.key(), self.number)
+    }
+
+    /// Offers what was just recorded as an exemplar of the span around it, if the settings say so.
+    #[inline(never)]
+    pub fn offer(&self, value: Number, span: Option<&SpanContext>) {
+        if self.hub.takes_exemplar(span)
+            && let Some(series) = self.series()
+        {
+            series.offer(value, span.and_then(SpanContext::ids));
+        }
+    }
+
+    /// [`Bound::record`] inside `span`.
+    pub fn record_in(&self, span: &SpanContext, value: f64) {
+        self.record(value);
+        self.offer(Number::Float(value), Some(span));
+    }
+
+    /// [`Bound::add_int`] inside `span`.
+    pub fn add_int_in(&self, span: &SpanContext, amount: i64) {
+        self.add_int(amount);
+        self.offer(Number::Int(amount), Some(span));
+    }
+
+    /// [`Bound::add_float`] inside `span`.
+    pub fn add_float_in(&self, span: &SpanContext, amount: f64) {
+        self.add_float(amount);
+        self.offer(Number::Float(amount), Some(span));
     }
 
     /// [`Bound::add_int`] where it takes no call: true when done, false when nothing happened.

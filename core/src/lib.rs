@@ -7,6 +7,7 @@
 //! [`pipeline::Pipeline`] is installed there for as long as the engine runs.
 
 pub mod flush;
+pub mod ids;
 pub mod ledger;
 pub mod metrics;
 pub mod ring;
@@ -21,8 +22,6 @@ pub mod clock;
 pub mod fork;
 #[cfg(not(coati_loom))]
 pub mod hub;
-#[cfg(not(coati_loom))]
-pub mod ids;
 #[cfg(not(coati_loom))]
 pub mod instrument;
 #[cfg(not(coati_loom))]

@@ -1,12 +1,13 @@
 //! Settings that change while threads record: each a plain load where it is used.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
 use crate::propagate::Formats;
 use crate::record::Level;
+use crate::span::SpanContext;
 use crate::span::sampler::Head;
 
 /// Thresholds by logger name.
@@ -87,6 +88,53 @@ impl Default for Limits {
     }
 }
 
+/// Which measurements are offered as exemplars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExemplarFilter {
+    /// Those made inside a sampled span.
+    #[default]
+    TraceBased,
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+}
+
+/// No measurement is an exemplar.
+const OFF: u8 = 0;
+/// None is as long as no sampled span is open.
+const ASLEEP: u8 = 1;
+/// Sampled spans may be open: those inside are.
+const AWAKE: u8 = 2;
+/// All are.
+const ALL: u8 = 3;
+
+/// How many settings there are with which measurements may be exemplars.
+static AWAKE_SETTINGS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a measurement may be an exemplar. A caller that has made one looks for its span then, and
+/// asks [`crate::hub::Hub::takes_exemplar`]. One look at a static, so that it costs no more than that while no
+/// sampled span is open.
+#[inline(always)]
+pub fn exemplars_wanted() -> bool {
+    AWAKE_SETTINGS.load(Ordering::Relaxed) != 0
+}
+
+/// A state has been replaced by another one.
+fn count_awake(before: u8, after: u8) {
+    match (before >= AWAKE, after >= AWAKE) {
+        (false, true) => AWAKE_SETTINGS.fetch_add(1, Ordering::Relaxed),
+        (true, false) => AWAKE_SETTINGS.fetch_sub(1, Ordering::Relaxed),
+        _ => 0,
+    };
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        count_awake(*self.exemplars.get_mut(), OFF);
+    }
+}
+
 /// The settings in force.
 #[derive(Debug)]
 pub struct Live {
@@ -103,6 +151,9 @@ pub struct Live {
     max_events: AtomicU32,
     max_links: AtomicU32,
     call_sites: AtomicBool,
+    /// Which measurements are exemplars now.
+    exemplars: AtomicU8,
+    exemplar_misses: AtomicU32,
     propagators: AtomicU32,
     baggage_fields: ArcSwap<Vec<String>>,
     watching: AtomicBool,
@@ -128,6 +179,8 @@ impl Live {
             max_events: AtomicU32::new(0),
             max_links: AtomicU32::new(0),
             call_sites: AtomicBool::new(false),
+            exemplars: AtomicU8::new(ASLEEP),
+            exemplar_misses: AtomicU32::new(0),
             propagators: AtomicU32::new(Formats::default().pack()),
             baggage_fields: ArcSwap::default(),
             watching: AtomicBool::new(false),
@@ -231,6 +284,65 @@ impl Live {
     #[inline(always)]
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Whether so many measurements in a row were made outside sampled spans that it is worth a look
+    /// whether any is open.
+    pub(crate) fn missed_exemplar(&self) -> bool {
+        const MANY: u32 = 64;
+        // Loaded and stored: a miss that two threads count once does no harm.
+        let misses = self.exemplar_misses.load(Ordering::Relaxed).wrapping_add(1);
+        self.exemplar_misses.store(misses, Ordering::Relaxed);
+        misses.is_multiple_of(MANY)
+    }
+
+    /// Whether a measurement is offered that was made inside this span, or outside any.
+    pub(crate) fn takes_exemplar(&self, span: Option<&SpanContext>) -> bool {
+        match self.exemplars.load(Ordering::Relaxed) {
+            ALL => true,
+            AWAKE => span.is_some_and(|span| span.is_sampled() && span.is_valid()),
+            _ => false,
+        }
+    }
+
+    /// Chooses which measurements are offered as exemplars.
+    pub fn set_exemplars(&self, filter: ExemplarFilter) {
+        let state = match (filter, self.exemplars.load(Ordering::Relaxed)) {
+            (ExemplarFilter::TraceBased, ASLEEP | AWAKE) => return,
+            // A sampled span may be open.
+            (ExemplarFilter::TraceBased, _) => AWAKE,
+            (ExemplarFilter::AlwaysOn, _) => ALL,
+            (ExemplarFilter::AlwaysOff, _) => OFF,
+        };
+        let before = self.exemplars.swap(state, Ordering::Relaxed);
+        count_awake(before, state);
+    }
+
+    /// A sampled span has been opened.
+    #[inline(always)]
+    pub(crate) fn wake_exemplars(&self) {
+        if self.exemplars.load(Ordering::Relaxed) == ASLEEP {
+            self.change_exemplars(ASLEEP, AWAKE);
+        }
+    }
+
+    /// Spares callers the look for their span until the next sampled span is opened, if `open` says
+    /// that none is. Where one is opened at this very moment, exemplars may sleep over it.
+    pub(crate) fn rest_exemplars(&self, open: impl Fn() -> bool) {
+        if self.exemplars.load(Ordering::Relaxed) == AWAKE && !open() {
+            self.change_exemplars(AWAKE, ASLEEP);
+            if open() {
+                self.change_exemplars(ASLEEP, AWAKE);
+            }
+        }
+    }
+
+    #[cold]
+    fn change_exemplars(&self, from: u8, to: u8) {
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        if self.exemplars.compare_exchange(from, to, success, failure).is_ok() {
+            count_awake(from, to);
+        }
     }
 
     /// The headers that carry a context.

@@ -273,6 +273,12 @@ impl Pipeline {
         }
     }
 
+    /// Whether any span is open.
+    pub(crate) fn has_open_spans(&self) -> bool {
+        let channels = self.registry.channels();
+        self.open_now(channels.iter().map(|channel| channel.counts.kept_places.get()).sum()) > 0
+    }
+
     /// How many spans are open when threads keep so many places for their next ones.
     fn open_now(&self, kept: u64) -> u64 {
         (self.open_spans.load(Ordering::Relaxed) - kept as i64).max(0) as u64

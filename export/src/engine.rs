@@ -28,6 +28,7 @@ use crate::prometheus::{Format, Target};
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
 use crate::sink::{Builder, Filter, MemoryRecords};
+use crate::system;
 
 /// What a language binding decides.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +129,16 @@ impl Engine {
         if let Some(observe) = self.options.observe {
             pipeline.metrics().observe(Box::new(observe));
         }
+        let hub = Arc::downgrade(&self.hub);
+        pipeline.metrics().observe(Box::new(move || {
+            if let Some(hub) = hub.upgrade() {
+                hub.rest_exemplars();
+            }
+        }));
+        let (process, host) = (config.metrics.process, config.metrics.host);
+        if let Err(error) = system::observe(pipeline.metrics(), process, host) {
+            health.problem("metrics.process, metrics.host", &error.to_string(), 0);
+        }
         let control = Arc::new(Control::default());
         if config.spans.tail.is_some() {
             health.tail().switch_on();
@@ -216,6 +227,7 @@ impl Engine {
         live.set_limits(config.limits());
         live.set_call_sites(config.logs.call_sites);
         live.head().set(config.sampler(), config.rules());
+        live.set_exemplars(config.exemplars());
         live.set_propagators(config.formats());
         let ns = |seconds: Option<f64>| (seconds.unwrap_or(0.0) * 1e9) as u64;
         live.set_watching(ns(config.spans.heartbeat_seconds), ns(config.spans.timeout_seconds));

@@ -18,6 +18,7 @@ pub mod redact;
 pub mod server;
 pub mod settle;
 pub mod sink;
+mod system;
 pub mod tail;
 pub mod wire;
 

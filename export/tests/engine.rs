@@ -511,3 +511,42 @@ fn views_are_seen_wherever_metrics_are() {
     let health = engine.health();
     assert_eq!(health["problems"][0]["component"], "metrics.views", "{health}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn process_and_host_are_shown_on_request() {
+    let engine = start(json!({"metrics": {"process": true, "host": true}, "sinks": []}));
+    // Some processor time, and a file.
+    let _open = std::fs::File::open("/proc/self/stat").unwrap();
+    let begun = std::time::Instant::now();
+    let spent = |text: &str| -> f64 {
+        let lines = text.lines().filter(|line| line.starts_with("process_cpu_time_seconds_total{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    };
+    while spent(&engine.prometheus_text()) <= 0.0 {
+        assert!(begun.elapsed() < PATIENCE, "no processor time: {}", engine.prometheus_text());
+    }
+    let text = engine.prometheus_text();
+    let value = |line: &str| -> f64 {
+        let found = text.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("no {line} in {text}")).parse().unwrap()
+    };
+    let resident = value("process_memory_usage_bytes");
+    assert!(resident > 1e6 && value("process_memory_virtual_bytes") > resident);
+    assert!(value("process_thread_count") >= 2.0, "this thread and the drain");
+    assert!(value("process_unix_file_descriptor_count") >= 4.0);
+    for mode in ["user", "system"] {
+        let spent = value(&format!("process_cpu_time_seconds_total{{cpu_mode=\"{mode}\"}}"));
+        assert!(
+            spent <= value(&format!("system_cpu_time_seconds_total{{cpu_mode=\"{mode}\"}}")) + 1.0
+        );
+    }
+    assert!(value("system_cpu_time_seconds_total{cpu_mode=\"idle\"}") >= 0.0);
+    for state in ["used", "free", "buffers", "cached"] {
+        let state = format!("system_memory_usage_bytes{{system_memory_state=\"{state}\"}}");
+        assert!(value(&state) >= 0.0);
+    }
+    assert_eq!(engine.health()["ok"], true);
+    let quiet = start(json!({"sinks": []}));
+    assert_eq!(quiet.prometheus_text(), "");
+}

@@ -2,7 +2,7 @@
 
 use coati_core::ids::{SpanId, TraceId};
 use coati_core::metrics::{
-    Descriptor, Exemplar, Kind, LabelValue, MetricSnapshot, Store, StoreConfig, Value,
+    Descriptor, Exemplar, Kind, LabelValue, MetricSnapshot, Number, Store, StoreConfig, Value,
 };
 use coati_core::record::SpanIds;
 use coati_export::prometheus::{Format, Target};
@@ -153,7 +153,7 @@ const SPAN: SpanIds =
 const LINK: &str = "trace_id=\"abababababababababababababababab\",span_id=\"0102030405060708\"";
 
 fn exemplar(value: f64, time: u64) -> Exemplar {
-    Exemplar { value, time, span: Some(SPAN) }
+    Exemplar { value: Number::Float(value), time, span: Some(SPAN) }
 }
 
 /// A counter, a gauge, an explicit histogram and a target, with exemplars.
@@ -173,7 +173,7 @@ fn example() -> (Target, Vec<MetricSnapshot>) {
     metrics[2].series[0].exemplars = vec![
         exemplar(2.5, 1_600_000_000_000_000_001),
         exemplar(1.5, 1_600_000_000_000_000_000),
-        Exemplar { value: 3.0, time: 2_500_000_000, span: None },
+        Exemplar { value: Number::Int(3), time: 2_500_000_000, span: None },
     ];
     let resource =
         [("service.name", json!("a\"b")), ("service_name", json!(1)), ("ok", json!(true))];
@@ -197,7 +197,7 @@ load -0.5
 # UNIT time_seconds seconds
 time_seconds_bucket{{exported_le="-1",le="1.0"}} 1
 time_seconds_bucket{{exported_le="-1",le="2.5"}} 2 # {{{LINK}}} 2.5 1600000000.000000001
-time_seconds_bucket{{exported_le="-1",le="+Inf"}} 3 # {{}} 3.0 2.500000000
+time_seconds_bucket{{exported_le="-1",le="+Inf"}} 3 # {{}} 3 2.500000000
 time_seconds_sum{{exported_le="-1"}} 6.0
 time_seconds_count{{exported_le="-1"}} 3
 # EOF

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coati_core::ids::{SpanId, SpanIds, TraceId};
 use coati_core::metrics::{
     Buckets, Descriptor, Kind, Number, Reader, Series, Store, StoreConfig, Temporality, Value,
 };
@@ -226,4 +227,61 @@ fn metrics_deltas_report_each_value_once() {
     });
     FIRST.require("the value is in the racing delta");
     SECOND.require("the value is in the delta after it");
+}
+
+fn ids(number: u8) -> SpanIds {
+    SpanIds { trace_id: TraceId([number; 16]), span_id: SpanId([number; 8]) }
+}
+
+fn offer(series: &Series, number: u8) {
+    series.offer(Number::Int(number.into()), Some(ids(number)));
+}
+
+/// The value of the counter's exemplar, which must be of one call.
+fn exemplar(store: &Store) -> Option<i64> {
+    let metrics = store.snapshot();
+    let exemplar = metrics[0].series[0].exemplars.first()?;
+    let Number::Int(value) = exemplar.value else { panic!("an integer") };
+    assert_eq!(exemplar.span, Some(ids(value as u8)), "a mixture");
+    Some(value)
+}
+
+#[test]
+fn metrics_exemplars_are_read_whole() {
+    static OLD: Witness = Witness::new();
+    static NEW: Witness = Witness::new();
+    explore(5_600, Some(3), || {
+        let store = store(PLENTY);
+        let series = counter(&store);
+        // The place is there: what is checked is how it is written.
+        offer(&series, 1);
+        let writer = thread::spawn({
+            let series = series.clone();
+            move || offer(&series, 2)
+        });
+        let seen = exemplar(&store);
+        OLD.note(seen == Some(1));
+        NEW.note(seen == Some(2));
+        writer.join().unwrap();
+        assert_eq!(exemplar(&store), Some(2));
+    });
+    OLD.require("the reader comes first");
+    NEW.require("the reader comes last");
+}
+
+#[test]
+fn metrics_exemplars_of_two_threads_do_not_mix() {
+    explore(40, None, || {
+        let store = store(PLENTY);
+        let series = counter(&store);
+        // The place is there: what is checked is who writes it.
+        offer(&series, 3);
+        let other = thread::spawn({
+            let series = series.clone();
+            move || offer(&series, 1)
+        });
+        offer(&series, 2);
+        other.join().unwrap();
+        assert!(exemplar(&store).is_some());
+    });
 }

@@ -135,6 +135,7 @@ pub fn init(
         ));
     }
     instrument::allow(config.metrics.max_instruments);
+    let runtime = config.metrics.runtime;
     let initial = Arc::new(config.clone());
     let options = Options { wait: without_lock, observe: Some(observe::ask), language: "python" };
     let core = Core::start(hub().clone(), config, options)
@@ -145,7 +146,27 @@ pub fn init(
     // The engine before this one has ended; whoever still holds it keeps it.
     STARTED.store(Some(Arc::new(fresh)));
     exit::register(py)?;
+    show_runtime(py, runtime)?;
     handle(py)
+}
+
+/// Switches the interpreter's own metrics on or off.
+fn show_runtime(py: Python<'_>, on: bool) -> PyResult<()> {
+    static ASKED_FOR: AtomicBool = AtomicBool::new(false);
+    if !on && !ASKED_FOR.swap(on, Ordering::Relaxed) {
+        return Ok(());
+    }
+    ASKED_FOR.store(on, Ordering::Relaxed);
+    let Err(error) = py.import("coati._runtime")?.call_method1("switch", (on,)) else {
+        return Ok(());
+    };
+    // The program has given one of the names to something else.
+    let reason = crate::convert::printed(error.value(py))?;
+    crate::convert::tolerate(py, error)?;
+    if let Some(started) = started() {
+        started.core.note("metrics.runtime", Some(&reason));
+    }
+    Ok(())
 }
 
 /// The one handle: all of them speak of the engine that runs.

@@ -1,6 +1,7 @@
 //! Metrics.
 
 mod cache;
+mod exemplar;
 mod handle;
 pub mod instrument;
 mod label;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 import urllib.request
@@ -11,6 +12,7 @@ from typing import Any
 
 import coati
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 
 def name() -> str:
@@ -242,3 +244,118 @@ def test_handles_outlive_the_engine(engine: Any) -> None:
     bound.add(2)
     counter.add(1, a=1)
     assert counter.value(a=1) == 3
+
+
+def test_the_interpreters_own_metrics_on_request(engine: Any) -> None:
+    def shown() -> dict[int, dict[str, float]]:
+        found: dict[int, dict[str, float]] = {}
+        for metric in coati.metrics.snapshot():
+            if metric.name.startswith("cpython.gc."):
+                generation = metric.labels["cpython.gc.generation"]
+                found.setdefault(generation, {})[metric.name] = metric.value
+        return found
+
+    engine.start()
+    assert shown() == {}
+    engine.start(metrics={"runtime": True})
+    before = shown()
+    assert set(before) == set(range(len(gc.get_stats())))
+    loop: list[Any] = []
+    loop.append(loop)
+    del loop
+    gc.collect()
+    after = shown()
+    oldest = max(after)
+    for name in ("cpython.gc.collections", "cpython.gc.collected_objects"):
+        assert after[oldest][name] > before[oldest][name]
+    assert "cpython.gc.uncollectable_objects" in after[oldest]
+    engine.start()
+    assert shown() == {}
+
+
+def test_a_name_the_program_has_taken_is_a_problem_and_no_error(program: Any) -> None:
+    code = """
+        import coati
+        coati.gauge("cpython.gc.collections")
+        coati.init("taken", config={"sinks": [], "metrics": {"runtime": True}})
+        (problem,) = coati.health()["problems"]
+        assert problem["component"] == "metrics.runtime", problem
+        assert "cpython.gc.collections" in problem["reason"], problem
+    """
+    program.run(code)
+
+
+OPENMETRICS = {"Accept": "application/openmetrics-text"}
+
+
+def exemplars(address: str, metric: str) -> list[tuple[float, dict[str, str]]]:
+    """Value and labels of the exemplars of one metric."""
+    request = urllib.request.Request(f"http://{address}/metrics", headers=OPENMETRICS)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        families = openmetrics(answer.read().decode())
+        samples = [s for f in families if f.name.startswith(metric) for s in f.samples]
+    found = [sample.exemplar for sample in samples if sample.exemplar is not None]
+    return [(exemplar.value, exemplar.labels) for exemplar in found]
+
+
+def ids(span: Any) -> dict[str, str]:
+    return {"trace_id": span.trace_id, "span_id": span.span_id}
+
+
+def test_a_measurement_inside_a_sampled_span_is_an_exemplar(engine: Any) -> None:
+    running = engine.start(metrics={"prometheus": "127.0.0.1:0"})
+    tracer = coati.get_tracer("exemplars")
+    metric = name()
+    times = coati.histogram(metric, buckets=[1, 2])
+    counter = coati.counter(metric + "_c")
+    bound, held = times.bind(agent="a1"), counter.bind(agent="a1")
+    bound.record(0.5)
+    assert exemplars(running.prometheus_address, metric) == []
+    with tracer.span("outer") as outer:
+        times.record(0.5, agent="a1")
+        counter.add(3, agent="a1")
+        with tracer.span("inner") as inner:
+            bound.record(1.5)
+
+        async def task() -> None:
+            with times.time(agent="timed"):
+                pass
+
+        asyncio.run(task())
+    found = exemplars(running.prometheus_address, metric)
+    assert (0.5, ids(outer)) in found
+    assert (1.5, ids(inner)) in found
+    assert (3.0, ids(outer)) in found
+    assert len(found) == 4
+    with tracer.span("later") as later:
+        bound.record(0.75)
+        held.add()
+    found = exemplars(running.prometheus_address, metric)
+    assert (0.75, ids(later)) in found
+    assert (1.0, ids(later)) in found
+    coati.metrics.reset()
+    assert exemplars(running.prometheus_address, metric) == []
+
+
+def test_exemplars_are_of_sampled_spans_or_of_all_or_none(engine: Any) -> None:
+    metric = name()
+    counter = coati.counter(metric)
+    tracer = coati.get_tracer("exemplars")
+
+    def measured(sampler: str, **metrics: Any) -> list[Any]:
+        running = engine.start(
+            spans={"sampler": sampler}, metrics={"prometheus": "127.0.0.1:0", **metrics}
+        )
+        with tracer.span("run"):
+            counter.add()
+        found = exemplars(running.prometheus_address, metric)
+        counter.add(7)
+        return [*found, *exemplars(running.prometheus_address, metric)]
+
+    assert measured("always_off") == []
+    assert measured("always_on", exemplars="always_off") == []
+    (inside, still) = measured("always_on")
+    assert inside == still
+    (inside, outside) = measured("always_off", exemplars="always_on")
+    assert outside == (7.0, {})
+    assert set(inside[1]) == {"trace_id", "span_id"}

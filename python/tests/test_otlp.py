@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -325,9 +326,13 @@ def test_logs_are_equal_field_by_field(
 
 VALUES = [0.25, 1.0, 3.0, 17.5, 17.5, 1000.0, 123456.0]
 BOUNDS = [1.0, 10.0, 100.0]
+# Measured inside a span: each in a bucket of its own, so that every kit keeps them all.
+EXEMPLARS = [0.5, 5.0, 50.0, 500.0]
+
+Ids = tuple[str, str]
 
 
-def metrics_by_the_kit(endpoint: str) -> None:
+def metrics_by_the_kit(endpoint: str) -> Ids:
     """The program on the official kit."""
     exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics")
     exponential = View(
@@ -355,10 +360,19 @@ def metrics_by_the_kit(endpoint: str) -> None:
         explicit.record(value, {"agent": "a1"})
         fine.record(value)
     fine.record(0.0)
+    with TracerProvider().get_tracer("coati").start_as_current_span("run") as span:
+        counter.add(2, {"agent": "a2"})
+        floats.add(0.125)
+        open_tasks.add(-1)
+        for value in EXEMPLARS:
+            explicit.record(value, {"agent": "a1"})
+            fine.record(value)
     provider.shutdown()
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
-def metrics_by_coati(endpoint: str, protocol: str, **more: Any) -> None:
+def metrics_by_coati(endpoint: str, protocol: str, **more: Any) -> Ids:
     """The program on coati."""
     start(endpoint, protocol, **more)
     counter = coati.counter("runs", unit="1", description="Agent runs")
@@ -377,11 +391,20 @@ def metrics_by_coati(endpoint: str, protocol: str, **more: Any) -> None:
         explicit.record(value, agent="a1")
         fine.record(value)
     fine.record(0.0)
+    bound = explicit.bind(agent="a1")
+    with coati.get_tracer("coati").span("run") as span:
+        counter.add(2, agent="a2")
+        floats.bind().add(0.125)
+        open_tasks.add(-1)
+        for value in EXEMPLARS:
+            bound.record(value)
+            fine.record(value)
     coati.shutdown(PATIENCE)
+    return span.trace_id, span.span_id
 
 
-def seen_metrics(receiver: Receiver) -> dict[str, dict[str, Any]]:
-    """What was received by name, times checked and taken out."""
+def seen_metrics(receiver: Receiver, ids: Ids) -> dict[str, dict[str, Any]]:
+    """What was received by name, times and ids checked and taken out."""
     found: dict[str, dict[str, Any]] = {}
     for resource in resources(receiver.take("metrics"), "resourceMetrics"):
         for scope in resource["scopeMetrics"]:
@@ -396,6 +419,11 @@ def seen_metrics(receiver: Receiver) -> dict[str, dict[str, Any]]:
                     begin = int(point.pop("startTimeUnixNano", 0))
                     assert begin <= int(point.pop("timeUnixNano"))
                     point["attributes"] = attributes(point.get("attributes", []))
+                    for exemplar in point.get("exemplars", []):
+                        assert begin <= int(exemplar.pop("timeUnixNano"))
+                        found_ids = (exemplar.pop("traceId"), exemplar.pop("spanId"))
+                        assert tuple(b64decode(one).hex() for one in found_ids) == ids
+                    point.get("exemplars", []).sort(key=str)
                 data["dataPoints"].sort(key=lambda point: str(point["attributes"]))
                 found[metric["name"]] = metric
     return found
@@ -421,11 +449,10 @@ def coarsest(metrics: dict[str, dict[str, Any]], scale: int) -> dict[str, dict[s
 def test_metrics_are_equal_field_by_field(
     receiver: Receiver, protocol: str, more: dict[str, Any]
 ) -> None:
-    metrics_by_the_kit(receiver.http)
-    expected = seen_metrics(receiver)
+    expected = seen_metrics(receiver, metrics_by_the_kit(receiver.http))
     endpoint = receiver.grpc if protocol == "grpc" else receiver.http
-    metrics_by_coati(endpoint, protocol, **more)
-    found = seen_metrics(receiver)
+    found = seen_metrics(receiver, metrics_by_coati(endpoint, protocol, **more))
     points = found["exponential"]["exponentialHistogram"]["dataPoints"]
     assert len(points[0]["positive"]["bucketCounts"]) <= 160
+    assert {"asDouble": 0.5} in points[0]["exemplars"]
     assert coarsest(found, 2) == coarsest(expected, 2)

@@ -144,7 +144,7 @@ impl Ours {
                 rows.add(row, "coati", thread_cpu() - begun, BATCH);
             }
         }
-        let frame = Frame { start: 1, since: 1, now: 2, delta: false, explicit: false };
+        let frame = Frame { start: 1, since: 1, now: 2, fresh: 0, delta: false, explicit: false };
         for _ in 0..8 {
             let begun = thread_cpu();
             let mut scope = Scope { name: 0, items: Vec::new() };

@@ -1,6 +1,7 @@
 //! All shards of a store, who has one, and what they may cost.
 
 use super::budget::Budget;
+use super::exemplar::Exemplars;
 use super::shard::{NO_HISTOGRAM, NO_NUMBER, Shard};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock, mutant};
@@ -22,6 +23,7 @@ pub(super) struct Registry {
     read: Mutex<Vec<Arc<Shard>>>,
     none_left: Arc<Shard>,
     pub(super) budget: Budget,
+    pub(super) exemplars: Exemplars,
     ignored: AtomicU64,
     numbers: AtomicU32,
     histograms: AtomicU32,
@@ -35,6 +37,7 @@ impl Registry {
             read: Mutex::new(Vec::new()),
             none_left: Arc::new(Shard::new(false)),
             budget: Budget::new(shard_bytes),
+            exemplars: Exemplars::new(),
             ignored: AtomicU64::new(0),
             numbers: AtomicU32::new(0),
             histograms: AtomicU32::new(0),

@@ -2,12 +2,15 @@
 
 use super::cells::HistogramCells;
 use super::descriptor::{Descriptor, Kind};
+use super::exemplar::{Exemplar, now, now_and_then};
 use super::label::OwnedLabel;
 use super::lazy::Lazy;
 use super::read::Totals;
 use super::registry::Registry;
 use super::shard::{NO_HISTOGRAM, NO_NUMBER, Shard};
+use super::snapshot::Number;
 use super::windows::Windows;
+use crate::ids::SpanIds;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, own};
 use std::sync::Arc;
@@ -288,6 +291,22 @@ impl Series {
         let shared = state.shared.get_or_make(|| HistogramCells::new(bounds, budget, false));
         if let Some(cells) = shared {
             cells.record::<true>(value, bounds, stamp, budget);
+        }
+    }
+
+    /// Offers what was just recorded or added as an exemplar, with the span around it, if any. Of a
+    /// gauge there are none.
+    pub fn offer(&self, value: Number, span: Option<SpanIds>) {
+        let (descriptor, size) = (self.descriptor(), value.as_f64());
+        let taken = match descriptor.kind {
+            Kind::Counter => size >= 0.0 && size.is_finite(),
+            Kind::UpDownCounter | Kind::Histogram => size.is_finite(),
+            Kind::Gauge => false,
+        };
+        if taken {
+            let Registry { exemplars, budget, .. } = self.registry();
+            let exemplar = || Exemplar { value, time: now(), span };
+            exemplars.offer(self.id, descriptor, size, now_and_then(), budget, exemplar);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::buckets::SUBS;
 use super::descriptor::{Descriptor, Kind, MetricError};
+use super::exemplar;
 use super::index::Index;
 use super::instrument::{Common, Instrument};
 use super::label::LabelPolicy;
@@ -234,12 +235,15 @@ impl Store {
         mut value: impl FnMut(&Series, &[Arc<Shard>]) -> Value,
     ) -> Vec<MetricSnapshot> {
         let instruments = self.instruments();
-        let shards = self.common.registry.read();
+        let registry = &self.common.registry;
+        let shards = registry.read();
+        let any = registry.exemplars.are_any();
         let metrics = instruments.iter().map(|instrument| {
             let mut series = Vec::with_capacity(instrument.len());
             instrument.for_each(|one| {
                 let value = value(one, &shards);
-                let (labels, exemplars) = (one.labels().clone(), Vec::new());
+                let labels = one.labels().clone();
+                let exemplars = if any { registry.exemplars.read(one.id) } else { Vec::new() };
                 series.push(SeriesSnapshot { labels, value, exemplars });
             });
             MetricSnapshot { descriptor: instrument.descriptor().clone(), series }
@@ -260,6 +264,7 @@ impl Store {
         for instrument in &instruments {
             instrument.for_each(|series| series.reset(&shards));
         }
+        self.common.registry.exemplars.forget(exemplar::now());
     }
 
     pub(super) fn next_reader(&self) -> u64 {

@@ -13,7 +13,8 @@ pub mod write;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::ids::{SpanId, TraceId};
+use crate::ids::SpanId;
+pub use crate::ids::SpanIds;
 
 /// Version of this format; part of each header.
 pub const VERSION: u8 = 1;
@@ -165,16 +166,6 @@ pub struct LogFixed {
     pub fields: u32,
     /// Fields that found no room or were over the limit.
     pub dropped_fields: u32,
-}
-
-/// The ids of the span in which a log line was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct SpanIds {
-    /// The trace.
-    pub trace_id: TraceId,
-    /// The span.
-    pub span_id: SpanId,
 }
 
 /// Where a log call stands.

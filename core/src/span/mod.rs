@@ -251,6 +251,7 @@ impl Tracer {
             begun.into_iter().for_each(|body| recorder.give_body(body));
             return Span::passing(context);
         }
+        recorder.pipeline().live().wake_exemplars();
         let (start_at, wall_start) = match start.start_time {
             Some(wall) => (wall, true),
             None => (crate::clock::now(), false),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use coati_core::live::{Levels, Limits};
+use coati_core::live::{ExemplarFilter, Levels, Limits};
 use coati_core::pipeline::Overflow as CoreOverflow;
 use coati_core::propagate::Formats;
 
-use super::settings::{Overflow, Settings};
+use super::settings::{Exemplars, Overflow, Settings};
 
 impl Settings {
     /// The thresholds of loggers.
@@ -36,6 +36,15 @@ impl Settings {
     /// The headers that carry a context.
     pub fn formats(&self) -> Formats {
         Formats::from_names(self.propagators.iter().map(String::as_str))
+    }
+
+    /// Which measurements may be exemplars.
+    pub fn exemplars(&self) -> ExemplarFilter {
+        match self.metrics.exemplars {
+            Exemplars::TraceBased => ExemplarFilter::TraceBased,
+            Exemplars::AlwaysOn => ExemplarFilter::AlwaysOn,
+            Exemplars::AlwaysOff => ExemplarFilter::AlwaysOff,
+        }
     }
 
     /// What happens to a record that finds its ring full.

@@ -35,8 +35,8 @@ pub use preset::Preset;
 pub use sampling::{SpanRule, TailRule, TailSampling};
 pub use schema::defaults_table;
 pub use settings::{
-    ConsoleFormat, ConsoleSink, Drain, Durability, FileSink, Logs, MemorySink, Metrics, Overflow,
-    Redaction, Ring, Settings, Signal, Sink, Spans, Stream,
+    ConsoleFormat, ConsoleSink, Drain, Durability, Exemplars, FileSink, Logs, MemorySink, Metrics,
+    Overflow, Redaction, Ring, Settings, Signal, Sink, Spans, Stream,
 };
 pub use source::Source;
 pub(crate) use view::DEFAULT_BOUNDS;

@@ -286,6 +286,32 @@ pub(super) const ROWS: &[Row] = &[
         ..RESTART
     },
     Row {
+        path: "metrics.exemplars",
+        kind: Kind::OneOf(&["trace_based", "always_on", "always_off"]),
+        default: "\"trace_based\"",
+        otel: &["OTEL_METRICS_EXEMPLAR_FILTER"],
+        meaning: "Which measurements may be exemplars: those inside a sampled span, all, or none",
+        ..LIVE
+    },
+    Row {
+        path: "metrics.process",
+        default: "false",
+        meaning: "Processor time, memory, threads and file descriptors of the process (Linux)",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.host",
+        default: "false",
+        meaning: "Processor time and memory of the host (Linux)",
+        ..RESTART
+    },
+    Row {
+        path: "metrics.runtime",
+        default: "false",
+        meaning: "What Python's garbage collector has done",
+        ..RESTART
+    },
+    Row {
         path: "metrics.views",
         kind: Kind::Views,
         default: "[]",

@@ -148,10 +148,30 @@ pub struct Metrics {
     pub prometheus: Option<Endpoint>,
     /// Time between two prints of metrics to consoles that take them.
     pub console_interval_ms: u64,
+    /// Which measurements may be exemplars.
+    pub exemplars: Exemplars,
+    /// Whether metrics of the process are shown.
+    pub process: bool,
+    /// Whether metrics of the host are shown.
+    pub host: bool,
+    /// Whether metrics of the language's runtime are shown, by its binding.
+    pub runtime: bool,
     /// Instruments shown otherwise than they are made.
     pub views: Vec<View>,
     /// Memory for the cells that belong to one thread each.
     pub shard_bytes: usize,
+}
+
+/// Which measurements may be exemplars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exemplars {
+    /// Those inside a sampled span.
+    TraceBased,
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
 }
 
 /// `[ring]`

@@ -39,7 +39,7 @@ impl Collector {
             reader: Reader::new(store, temporality),
             labels,
             encoder: Encoder::new(encoding),
-            frame: Frame { start: now, since: now, now, delta, explicit },
+            frame: Frame { start: now, since: now, now, fresh: 0, delta, explicit },
             interval,
             due: Instant::now() + interval,
             scope: name_id("coati").0,
@@ -54,6 +54,8 @@ impl Collector {
     /// Reads everything now; chunks no larger than a request may be, and how many points.
     pub fn collect(&mut self, limits: &Limits) -> (Vec<Chunk>, u64) {
         self.due = Instant::now() + self.interval;
+        // Taken before the read: what is recorded meanwhile may go out twice, but not never.
+        let fresh = coati_core::os::realtime_ns();
         let mut metrics = self.reader.read();
         self.labels.apply(&mut metrics);
         self.frame.now = coati_core::os::realtime_ns();
@@ -78,6 +80,7 @@ impl Collector {
             chunks.push(self.chunk(items, count));
         }
         self.frame.since = self.frame.now;
+        self.frame.fresh = fresh;
         (chunks, points)
     }
 

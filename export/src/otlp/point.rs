@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use coati_core::metrics::{
-    Bucket, Exponential, HistogramBuckets, HistogramSnapshot, Kind, MetricSnapshot, SeriesSnapshot,
-    Value,
+    Bucket, Exemplar, Exponential, HistogramBuckets, HistogramSnapshot, Kind, MetricSnapshot,
+    SeriesSnapshot, Value,
 };
 
 use crate::config::DEFAULT_BOUNDS;
@@ -21,6 +21,8 @@ pub struct Frame {
     pub since: u64,
     /// When they were read.
     pub now: u64,
+    /// Exemplars from then on have not been exported yet.
+    pub fresh: u64,
     /// Whether counters and histograms tell what came since the last export.
     pub delta: bool,
     /// Whether exponential histograms go out with the specification's explicit bounds.
@@ -53,6 +55,15 @@ impl Frame {
             (_, Temporality::Delta) => self.since,
             (_, Temporality::Cumulative) => self.start,
         }
+    }
+
+    /// The exemplars of a series that go out now.
+    pub fn exemplars<'a>(
+        &self,
+        series: &'a SeriesSnapshot,
+    ) -> impl Iterator<Item = &'a Exemplar> + use<'a> {
+        let fresh = self.fresh;
+        series.exemplars.iter().filter(move |exemplar| exemplar.time >= fresh)
     }
 
     /// The series of `metric` that have something to tell.

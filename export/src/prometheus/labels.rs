@@ -141,7 +141,7 @@ pub(super) fn by_bucket<'a>(
 ) -> Vec<Option<&'a Exemplar>> {
     let mut buckets = vec![None::<&Exemplar>; bounds.len() + 1];
     for exemplar in exemplars {
-        let bucket = &mut buckets[bounds.partition_point(|bound| *bound < exemplar.value)];
+        let bucket = &mut buckets[bounds.partition_point(|bound| *bound < exemplar.value.as_f64())];
         if bucket.is_none_or(|known| known.time < exemplar.time) {
             *bucket = Some(exemplar);
         }

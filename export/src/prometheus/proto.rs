@@ -212,7 +212,7 @@ fn exemplar(tag: u8, exemplar: &Exemplar, out: &mut Vec<u8>) {
             pair(&key("trace_id"), &ids.trace_id.hex(), out);
             pair(&key("span_id"), &ids.span_id.hex(), out);
         }
-        wire::fixed64(0x11, value.to_bits(), out);
+        wire::fixed64(0x11, value.as_f64().to_bits(), out);
         wire::short_message(0x1a, out, |out| {
             wire::number(0x08, time / 1_000_000_000, out);
             wire::number(0x10, time % 1_000_000_000, out);

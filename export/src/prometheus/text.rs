@@ -265,6 +265,11 @@ fn end(labelled: bool, value: Number, line: &mut Line<'_>) {
         line.put(b"}");
     }
     line.put(b" ");
+    number(value, line);
+}
+
+#[inline(always)]
+fn number(value: Number, line: &mut Line<'_>) {
     match value {
         Number::Int(value) => signed(value, line),
         Number::Float(value) => float(value, line),
@@ -284,7 +289,7 @@ fn exemplar(exemplar: Option<&Exemplar>, line: &mut Line<'_>) {
         line.put(b"\"");
     }
     line.put(b"} ");
-    float(*value, line);
+    number(*value, line);
     line.put(b" ");
     unsigned(time / 1_000_000_000, line);
     line.put(b".");

@@ -3,7 +3,9 @@
 use coati_core::intern::reserved;
 use coati_core::key;
 use coati_core::log::{LogHead, Logger, encode_log, name_id};
-use coati_core::metrics::{Descriptor, Kind, LabelValue, MetricSnapshot, Store, StoreConfig};
+use coati_core::metrics::{
+    Descriptor, Exemplar, Kind, LabelValue, MetricSnapshot, Number, Store, StoreConfig,
+};
 use coati_core::record::value::{Key, Value};
 use coati_core::record::write::Encoder as Records;
 use coati_core::record::{CallSite, Level, Tag, flags};
@@ -21,7 +23,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point;
+use opentelemetry_proto::tonic::metrics::v1::{exemplar, number_data_point};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -274,7 +276,8 @@ fn metrics(metrics: &[MetricSnapshot], frame: Frame) -> ExportMetricsServiceRequ
     })
 }
 
-const FRAME: Frame = Frame { start: 10, since: 20, now: 30, delta: false, explicit: false };
+const FRAME: Frame =
+    Frame { start: 10, since: 20, now: 30, fresh: 25, delta: false, explicit: false };
 
 #[test]
 fn metrics_of_every_kind_are_told() {
@@ -319,6 +322,41 @@ fn metrics_of_every_kind_are_told() {
     assert!(base.powi(last) * 1.0001 >= 1e6 && base.powi(last - 1) < 1e6);
     assert_eq!(point.negative.as_ref().unwrap().bucket_counts, [1]);
     assert_eq!((point.min, point.max), (Some(-2.0), Some(1e6)));
+}
+
+#[test]
+fn exemplars_that_are_new_go_out_with_their_spans() {
+    let ids = coati_core::record::SpanIds {
+        trace_id: coati_core::ids::TraceId([1; 16]),
+        span_id: coati_core::ids::SpanId([2; 8]),
+    };
+    let kept = |value, time, span| Exemplar { value, time, span };
+    let mut snapshot = store().snapshot();
+    for metric in &mut snapshot {
+        let Some(series) = metric.series.first_mut() else { continue };
+        series.exemplars = vec![
+            kept(Number::Float(0.5), 24, Some(ids)),
+            kept(Number::Int(-7), 25, Some(ids)),
+            kept(Number::Float(0.25), 26, None),
+        ];
+    }
+    let decoded = metrics(&snapshot, FRAME);
+    let all = &decoded.resource_metrics[0].scope_metrics[0].metrics;
+    let of = |at: usize| match &all[at].data {
+        Some(Data::Sum(sum)) => sum.data_points[0].exemplars.clone(),
+        Some(Data::Histogram(histogram)) => histogram.data_points[0].exemplars.clone(),
+        Some(Data::ExponentialHistogram(one)) => one.data_points[0].exemplars.clone(),
+        other => panic!("{other:?}"),
+    };
+    for at in [0, 1, 3, 4] {
+        let found = of(at);
+        let times: Vec<_> = found.iter().map(|exemplar| exemplar.time_unix_nano).collect();
+        assert_eq!(times, [25, 26], "the first one has gone out already");
+        assert_eq!(found[0].value, Some(exemplar::Value::AsInt(-7)));
+        assert_eq!((&*found[0].trace_id, &*found[0].span_id), (&[1; 16][..], &[2; 8][..]));
+        assert_eq!(found[1].value, Some(exemplar::Value::AsDouble(0.25)));
+        assert!(found[1].trace_id.is_empty() && found[1].span_id.is_empty());
+    }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::ffi::{CStr, c_void};
 
 use coati_core::instrument::Bound;
+use coati_core::live::exemplars_wanted;
 use coati_core::metrics::Number;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 
+use super::exemplar::Around;
 use super::instrument::{Amount, number};
 use super::read::Stats;
 use super::timer::Timer;
@@ -86,9 +88,12 @@ unsafe extern "C" fn add_method<const KIND: u8>(
     count: isize,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: a method of this class.
-    if count == 0 && names.is_null() && unsafe { of::<KIND>(this) }.try_add_int(1) {
-        return raw::none();
+    if count == 0 && names.is_null() && !exemplars_wanted() {
+        // SAFETY: a method of this class.
+        let bound = unsafe { of::<KIND>(this) };
+        if bound.try_add_int(1) {
+            return raw::none();
+        }
     }
     // SAFETY: as for this method.
     unsafe { add_with_care::<KIND>(this, args, count, names) }
@@ -113,10 +118,12 @@ unsafe extern "C" fn add_with_care<const KIND: u8>(
                 0 => Amount::Int(1),
                 _ => Amount::of(py, args.positional(0))?,
             };
+            let bound = of::<KIND>(this);
             match amount {
-                Amount::Int(amount) => of::<KIND>(this).add_int(amount),
-                Amount::Float(amount) => of::<KIND>(this).add_float(amount),
+                Amount::Int(amount) => bound.add_int(amount),
+                Amount::Float(amount) => bound.add_float(amount),
             }
+            Around::now().offer_bound(bound, amount);
         }
         Ok(raw::none())
     })
@@ -134,6 +141,7 @@ unsafe extern "C" fn record(this: *mut PyObject, value: *mut PyObject) -> *mut P
     // SAFETY: a method of this class, and a live argument whose type is checked.
     unsafe {
         if ffi::PyFloat_CheckExact(value) != 0
+            && !exemplars_wanted()
             && of::<HISTOGRAM>(this).try_record(ffi::PyFloat_AS_DOUBLE(value))
         {
             return raw::none();
@@ -146,7 +154,9 @@ unsafe extern "C" fn record(this: *mut PyObject, value: *mut PyObject) -> *mut P
 unsafe extern "C" fn record_with_care(this: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
     raw::method(|py| {
         // SAFETY: a method of this class, and a live argument.
-        unsafe { of::<HISTOGRAM>(this).record(Amount::of(py, value)?.as_f64()) };
+        let (bound, amount) = unsafe { (of::<HISTOGRAM>(this), Amount::of(py, value)?) };
+        bound.record(amount.as_f64());
+        Around::now().offer_bound(bound, amount);
         Ok(raw::none())
     })
 }

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::cache::{self, Cache};
+use super::exemplar::Around;
 use super::handle::Handle;
 use super::label::Labels;
 use super::read::Stats;
@@ -232,7 +233,11 @@ unsafe extern "C" fn add_method<const KIND: u8>(
                 0 => Amount::Int(1),
                 _ => Amount::of(py, args.positional(0))?,
             };
-            of::<KIND>(this).with(py, &args, |series, shard| amount.add_to(series, shard))?;
+            let around = Around::now();
+            of::<KIND>(this).with(py, &args, |series, shard| {
+                amount.add_to(series, shard);
+                around.offer(series, amount);
+            })?;
         }
         Ok(raw::none())
     })
@@ -267,8 +272,11 @@ unsafe extern "C" fn record(
         args.expect("record", 1)?;
         // SAFETY: a method of this class, and a live argument.
         unsafe {
-            let value = Amount::of(py, args.positional(0))?.as_f64();
-            of::<HISTOGRAM>(this).with(py, &args, |series, shard| series.record(shard, value))?;
+            let (amount, around) = (Amount::of(py, args.positional(0))?, Around::now());
+            of::<HISTOGRAM>(this).with(py, &args, |series, shard| {
+                series.record(shard, amount.as_f64());
+                around.offer(series, amount);
+            })?;
         }
         Ok(raw::none())
     })

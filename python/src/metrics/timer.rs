@@ -7,6 +7,8 @@ use coati_core::instrument::Bound;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
 
+use super::exemplar::Around;
+use super::instrument::Amount;
 use crate::awaitable;
 use crate::gil::Guarded;
 use crate::raw::{self, Class, Raw, Table};
@@ -81,7 +83,9 @@ unsafe extern "C" fn exit(
         let timer = unsafe { raw::value::<Timer>(this) };
         let since = timer.since.borrow().and_then(|mut since| since.pop());
         if let Some(since) = since {
-            timer.bound.record(since.elapsed().as_secs_f64() * timer.per_second);
+            let measured = since.elapsed().as_secs_f64() * timer.per_second;
+            timer.bound.record(measured);
+            Around::now().offer_bound(&timer.bound, Amount::Float(measured));
         }
         Ok(raw::none())
     })

@@ -1,6 +1,8 @@
 //! Metrics.
 
-use coati_core::metrics::{HistogramSnapshot, Kind, MetricSnapshot, Number, SeriesSnapshot, Value};
+use coati_core::metrics::{
+    Exemplar, HistogramSnapshot, Kind, MetricSnapshot, Number, SeriesSnapshot, Value,
+};
 
 use super::value::{Member, double, labels};
 use crate::otlp::point::{Frame, Shape, Side, is_exponential};
@@ -56,6 +58,31 @@ fn point(series: &SeriesSnapshot, kind: Kind, frame: &Frame, out: &mut Vec<u8>) 
         Value::Number(Number::Float(value)) => out.double("asDouble", *value),
         Value::Histogram(histogram) => distribution(histogram, frame, out),
     }
+    exemplars(series, frame, out);
+}
+
+fn exemplars(series: &SeriesSnapshot, frame: &Frame, out: &mut Vec<u8>) {
+    let mut all = frame.exemplars(series).peekable();
+    if all.peek().is_none() {
+        return;
+    }
+    out.name("exemplars");
+    out.push(b'[');
+    for Exemplar { value, time, span } in all {
+        out.next();
+        out.push(b'{');
+        out.wide("timeUnixNano", *time);
+        match value {
+            Number::Int(value) => out.wide("asInt", *value),
+            Number::Float(value) => out.double("asDouble", *value),
+        }
+        if let Some(ids) = span {
+            out.raw("spanId", &ids.span_id.hex());
+            out.raw("traceId", &ids.trace_id.hex());
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 fn distribution(histogram: &HistogramSnapshot, frame: &Frame, out: &mut Vec<u8>) {

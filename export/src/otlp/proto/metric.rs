@@ -1,6 +1,8 @@
 //! Metrics.
 
-use coati_core::metrics::{HistogramSnapshot, Kind, MetricSnapshot, Number, SeriesSnapshot, Value};
+use coati_core::metrics::{
+    Exemplar, HistogramSnapshot, Kind, MetricSnapshot, Number, SeriesSnapshot, Value,
+};
 
 use super::value::labels;
 use crate::otlp::point::{Frame, Shape, Side, is_exponential};
@@ -50,6 +52,7 @@ fn point(series: &SeriesSnapshot, kind: Kind, frame: &Frame, out: &mut Vec<u8>) 
                 Number::Int(value) => wire::fixed64(0x31, *value as u64, out),
                 Number::Float(value) => wire::fixed64(0x21, value.to_bits(), out),
             }
+            exemplars(0x2a, series, frame, out);
             labels(0x3a, &series.labels, out);
         }
         Value::Histogram(histogram) => match Shape::of(histogram, frame.explicit) {
@@ -58,6 +61,7 @@ fn point(series: &SeriesSnapshot, kind: Kind, frame: &Frame, out: &mut Vec<u8>) 
                 totals(histogram, out);
                 packed(0x32, counts.iter().copied(), out);
                 packed(0x3a, bounds.iter().map(|bound| bound.to_bits()), out);
+                exemplars(0x42, series, frame, out);
                 labels(0x4a, &series.labels, out);
                 extremes(0x59, histogram, out);
             }
@@ -69,9 +73,26 @@ fn point(series: &SeriesSnapshot, kind: Kind, frame: &Frame, out: &mut Vec<u8>) 
                 wire::fixed64(0x39, zero, out);
                 side(0x42, &positive, out);
                 side(0x4a, &negative, out);
+                exemplars(0x5a, series, frame, out);
                 extremes(0x61, histogram, out);
             }
         },
+    }
+}
+
+fn exemplars(tag: u8, series: &SeriesSnapshot, frame: &Frame, out: &mut Vec<u8>) {
+    for Exemplar { value, time, span } in frame.exemplars(series) {
+        wire::short_message(tag, out, |out| {
+            wire::fixed64(0x11, *time, out);
+            match value {
+                Number::Int(value) => wire::fixed64(0x31, *value as u64, out),
+                Number::Float(value) => wire::fixed64(0x19, value.to_bits(), out),
+            }
+            if let Some(ids) = span {
+                wire::bytes(0x22, &ids.span_id.0, out);
+                wire::bytes(0x2a, &ids.trace_id.0, out);
+            }
+        });
     }
 }
 
