@@ -89,6 +89,10 @@ bench-tail: ## Tail sampling at 50,000 spans a second for a minute, and as fast 
 	cargo run --release -q -p coati-benches --bin tail 60
 	cargo run --release -q -p coati-benches --bin tail 10 0
 
+.PHONY: bench-formats
+bench-formats: ## A scrape in each of Prometheus' formats
+	cargo run --release -q -p coati-benches --bin formats
+
 .PHONY: bench-otlp
 bench-otlp: ## OTLP encoded and sent, beside the official Rust and Python kits
 	$(PYTHON) -m venv $(BENCH_VENV)

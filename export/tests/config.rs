@@ -768,3 +768,17 @@ fn views_say_what_is_wrong_with_them() {
     let config = from_env(&[("COATI_METRICS_VIEWS", variable)]).unwrap();
     assert_eq!(config.metrics.views.len(), 1);
 }
+
+#[test]
+fn the_readmes_files_are_accepted() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let Ok(readme) = std::fs::read_to_string(readme) else { return };
+    let blocks: Vec<_> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), block).unwrap();
+        Config::load(Sources { file: Some(file.path()), ..Sources::default() }).unwrap();
+    }
+}

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import coati
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 Record = dict[str, Any]
 MEMORY = {"type": "memory"}
@@ -129,3 +131,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def exemplars(address: str, metric: str) -> list[tuple[float, dict[str, str]]]:
+    """Value and labels of the exemplars of one metric."""
+    accept = {"Accept": "application/openmetrics-text"}
+    request = urllib.request.Request(f"http://{address}/metrics", headers=accept)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        families = openmetrics(answer.read().decode())
+        samples = [s for f in families if f.name.startswith(metric) for s in f.samples]
+    found = [sample.exemplar for sample in samples if sample.exemplar is not None]
+    return [(exemplar.value, exemplar.labels) for exemplar in found]

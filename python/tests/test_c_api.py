@@ -15,7 +15,7 @@ from typing import Any
 
 import coati
 import pytest
-from conftest import wait_until
+from conftest import exemplars, wait_until
 
 NATIVE = Path(__file__).parent / "native"
 REPOSITORY = Path(__file__).parents[2]
@@ -185,6 +185,16 @@ def test_metrics_are_the_same_instruments(engine: Any, native: Any) -> None:
     assert recorded == coati.ledger()["logs"]["recorded"]
     assert json.loads(health)["ok"] is True
     assert f'native_calls_total{{part="core"}} {before + 7}' in metrics
+
+
+def test_what_c_measures_is_an_exemplar_of_the_current_span(engine: Any, native: Any) -> None:
+    address = engine.start(metrics={"prometheus": "127.0.0.1:0"}).prometheus_address
+    assert native.count(2) == "ok"
+    assert exemplars(address, "native") == []
+    with coati.get_tracer("c").span("around") as span:
+        assert native.count(3) == "ok"
+    ids = {"trace_id": span.trace_id, "span_id": span.span_id}
+    assert exemplars(address, "native") == [(3.0, ids), (3.0, ids)]
 
 
 def test_a_configuration_is_pythons_business(engine: Any, native: Any) -> None:

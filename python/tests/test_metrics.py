@@ -12,7 +12,7 @@ from typing import Any
 
 import coati
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from conftest import exemplars
 
 
 def name() -> str:
@@ -283,19 +283,6 @@ def test_a_name_the_program_has_taken_is_a_problem_and_no_error(program: Any) ->
         assert "cpython.gc.collections" in problem["reason"], problem
     """
     program.run(code)
-
-
-OPENMETRICS = {"Accept": "application/openmetrics-text"}
-
-
-def exemplars(address: str, metric: str) -> list[tuple[float, dict[str, str]]]:
-    """Value and labels of the exemplars of one metric."""
-    request = urllib.request.Request(f"http://{address}/metrics", headers=OPENMETRICS)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        families = openmetrics(answer.read().decode())
-        samples = [s for f in families if f.name.startswith(metric) for s in f.samples]
-    found = [sample.exemplar for sample in samples if sample.exemplar is not None]
-    return [(exemplar.value, exemplar.labels) for exemplar in found]
 
 
 def ids(span: Any) -> dict[str, str]:

@@ -87,6 +87,7 @@ pub struct Store {
     views: Arc<[View]>,
     callbacks: Mutex<Vec<Callback>>,
     readers: AtomicU64,
+    began: u64,
 }
 
 impl Store {
@@ -109,7 +110,13 @@ impl Store {
             views: config.views,
             callbacks: Mutex::default(),
             readers: AtomicU64::new(0),
+            began: exemplar::now(),
         })
+    }
+
+    /// When it was made, in nanoseconds since the epoch: nothing in it is older.
+    pub fn began(&self) -> u64 {
+        self.began
     }
 
     /// The instrument of that name, made if need be. An existing one must be of the same kind and,

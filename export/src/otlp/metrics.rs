@@ -34,12 +34,12 @@ impl Collector {
         explicit: bool,
     ) -> Self {
         let temporality = if delta { Temporality::Delta } else { Temporality::Cumulative };
-        let now = coati_core::os::realtime_ns();
+        let began = store.began();
         Self {
             reader: Reader::new(store, temporality),
             labels,
             encoder: Encoder::new(encoding),
-            frame: Frame { start: now, since: now, now, fresh: 0, delta, explicit },
+            frame: Frame { start: began, since: began, now: began, fresh: 0, delta, explicit },
             interval,
             due: Instant::now() + interval,
             scope: name_id("coati").0,
