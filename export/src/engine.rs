@@ -22,8 +22,9 @@ use crate::encode::metric;
 use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::otlp::{self, Context, Exporters};
-use crate::page::{self, Pages, note_refused, read_metrics};
+use crate::page::{self, Pages, note_refused};
 use crate::printer::{self, Printer};
+use crate::producer::{Producer, read_asked, read_metrics};
 use crate::prometheus::{Format, Target};
 use crate::redact::keys::KeyRules;
 use crate::redact::{LabelRules, Redactor};
@@ -37,13 +38,15 @@ pub struct Options {
     pub wait: Wait,
     /// Runs before metrics are read, to ask observable instruments; on any thread.
     pub observe: Option<fn()>,
+    /// Metrics that the binding keeps itself.
+    pub producer: Option<Producer>,
     /// `telemetry.sdk.language`.
     pub language: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wait: |wait| wait(), observe: None, language: "rust" }
+        Self { wait: |wait| wait(), observe: None, producer: None, language: "rust" }
     }
 }
 
@@ -155,6 +158,7 @@ impl Engine {
             pipeline: pipeline.clone(),
             health: health.clone(),
             labels: labels.clone(),
+            producer: self.options.producer,
             resource: resource(&config, self.options.language),
         };
         let builder = Builder { child, memory: &memory, exporters: &exporters, context: &context };
@@ -163,7 +167,8 @@ impl Engine {
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
         let target = context.resource.iter().map(|(name, value)| (&**name, value));
-        let pages = Arc::new(Pages::new(Target::new(target), labels.clone()));
+        let pages =
+            Arc::new(Pages::new(Target::new(target), labels.clone(), self.options.producer));
         // A child would only compete with its parent for the address.
         let endpoint = config.metrics.prometheus.as_ref().filter(|_| child.is_none());
         let endpoint = endpoint.map(|settings| {
@@ -388,7 +393,16 @@ impl Engine {
     /// All metrics now, after running observable callbacks.
     pub fn snapshot(&self) -> Vec<MetricSnapshot> {
         self.running().map_or_else(Vec::new, |running| {
-            read_metrics(running.pipeline.metrics(), &running.context.labels, Store::snapshot)
+            let Context { labels, producer, .. } = &running.context;
+            read_metrics(running.pipeline.metrics(), labels, *producer, Store::snapshot)
+        })
+    }
+
+    /// The same where observable callbacks have just run.
+    pub fn snapshot_asked(&self) -> Vec<MetricSnapshot> {
+        self.running().map_or_else(Vec::new, |running| {
+            let Context { labels, producer, .. } = &running.context;
+            read_asked(running.pipeline.metrics(), labels, *producer, Store::snapshot)
         })
     }
 
@@ -458,10 +472,10 @@ impl Running {
         }
         let (store, labels) =
             (Arc::downgrade(self.pipeline.metrics()), self.context.labels.clone());
-        let service = config.service.clone();
+        let (service, producer) = (config.service.clone(), self.context.producer);
         let lines = move |pretty: bool, out: &mut Vec<u8>| {
             let Some(store) = store.upgrade() else { return };
-            let metrics = read_metrics(&store, &labels, Store::snapshot);
+            let metrics = read_metrics(&store, &labels, producer, Store::snapshot);
             match (pretty, printer::wall_ns()) {
                 (true, now) => metric::pretty_lines(&metrics, now, out),
                 (false, now) => metric::json_lines(&metrics, now, &service, out),

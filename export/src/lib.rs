@@ -13,6 +13,7 @@ pub mod health;
 pub mod otlp;
 mod page;
 mod printer;
+mod producer;
 pub mod prometheus;
 pub mod redact;
 pub mod server;
@@ -24,3 +25,4 @@ pub mod wire;
 
 pub use config::{Config, ConfigError};
 pub use engine::{Engine, Options, ledger_json};
+pub use producer::Producer;

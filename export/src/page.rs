@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use coati_core::metrics::{MetricSnapshot, Refused, Store};
+use coati_core::metrics::{Refused, Store};
 
 use crate::health::Health;
+use crate::producer::{Producer, read_metrics};
 use crate::prometheus::{Format, Target};
 use crate::redact::LabelRules;
 use crate::server::{Handler, Request, Response};
@@ -15,6 +16,7 @@ use crate::server::{Handler, Request, Response};
 pub(crate) struct Pages {
     target: Target,
     labels: Arc<LabelRules>,
+    producer: Option<Producer>,
     /// How long the last page of each format was: the next one will be about as long, and text that
     /// has to move to larger memory again and again costs as much as it costs to write.
     lengths: [AtomicUsize; 3],
@@ -22,13 +24,13 @@ pub(crate) struct Pages {
 
 impl Pages {
     /// Pages of what belongs to `target`.
-    pub fn new(target: Target, labels: Arc<LabelRules>) -> Self {
-        Self { target, labels, lengths: Default::default() }
+    pub fn new(target: Target, labels: Arc<LabelRules>, producer: Option<Producer>) -> Self {
+        Self { target, labels, producer, lengths: Default::default() }
     }
 
     /// All metrics now, with the target or without it.
     pub fn page(&self, format: Format, store: &Store, with_target: bool) -> Vec<u8> {
-        let metrics = read_metrics(store, &self.labels, |store| format.read(store));
+        let metrics = read_metrics(store, &self.labels, self.producer, |store| format.read(store));
         let length = &self.lengths[format as usize];
         let len = length.load(Ordering::Relaxed);
         let mut page = Vec::with_capacity(len + len / 16);
@@ -36,18 +38,6 @@ impl Pages {
         length.store(page.len(), Ordering::Relaxed);
         page
     }
-}
-
-/// What metrics show outside: after the callbacks have run, and masked.
-pub(crate) fn read_metrics(
-    store: &Store,
-    labels: &LabelRules,
-    read: impl Fn(&Store) -> Vec<MetricSnapshot>,
-) -> Vec<MetricSnapshot> {
-    store.collect();
-    let mut metrics = read(store);
-    labels.apply(&mut metrics);
-    metrics
 }
 
 /// Answers scrapes and health checks, for as long as store and health are there.

@@ -3,7 +3,7 @@
     python swap.py [--rounds N]
 
 Each round plays every case in turn; the minimum and the median per call are printed, and the ratio
-of the medians. Both sides write to files. Nothing may be dropped.
+of the medians. Both sides of loggers write to files. Nothing may be dropped.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import Any
 
 import coati.logging
 import coati.loguru
+import coati.prometheus
 import coati.structlog
 import loguru
+import prometheus_client
 import structlog
 from pythonjsonlogger.json import JsonFormatter
 
@@ -84,6 +86,82 @@ def _loguru(add: Callable[[], Any]) -> Callable[[], Callable[[int], None]]:
     return prepare
 
 
+def _prometheus(lib: Any) -> dict[str, Callable[[int], None]]:
+    """Loops over calls of ``prometheus_client`` or what stands in for it."""
+    registry = lib.CollectorRegistry()
+    runs = lib.Counter("runs", "Runs", ["agent", "model"], registry=registry)
+    took = lib.Histogram("took", "Took", ["agent", "model"], registry=registry)
+    depth = lib.Gauge("depth", "Depth", ["agent", "model"], registry=registry)
+    many = lib.CollectorRegistry()
+    for place in range(100):
+        counter = lib.Counter(f"many_{place}", "Many", ["agent", "model"], registry=many)
+        for agent in range(100):
+            counter.labels(f"agent {agent}", "gpt-4o").inc(agent * 1.5)
+    labels = {"agent": "planner", "model": "gpt-4o"}
+    run, observed, set_to = (one.labels(**labels) for one in (runs, took, depth))
+
+    def looked_up(n: int) -> None:
+        for _ in range(n):
+            runs.labels("planner", "gpt-4o").inc()
+
+    def named(n: int) -> None:
+        for _ in range(n):
+            runs.labels(agent="planner", model="gpt-4o").inc()
+
+    def bound(n: int) -> None:
+        for _ in range(n):
+            run.inc()
+
+    def looked_up_histogram(n: int) -> None:
+        for _ in range(n):
+            took.labels("planner", "gpt-4o").observe(0.3)
+
+    def bound_histogram(n: int) -> None:
+        for _ in range(n):
+            observed.observe(0.3)
+
+    def gauge(n: int) -> None:
+        for _ in range(n):
+            set_to.set(4.5)
+
+    def page(n: int) -> None:
+        lib.enable_created_metrics()
+        for _ in range(n):
+            lib.generate_latest(many)
+
+    def short_page(n: int) -> None:
+        lib.disable_created_metrics()
+        for _ in range(n):
+            lib.generate_latest(many)
+
+    return {
+        "prometheus_client, labels(a, b).inc()": looked_up,
+        "prometheus_client, labels(a=, b=).inc()": named,
+        "prometheus_client, bound inc()": bound,
+        "prometheus_client, labels(a, b).observe()": looked_up_histogram,
+        "prometheus_client, bound observe()": bound_histogram,
+        "prometheus_client, bound set()": gauge,
+        "prometheus_client, page of 10,000 series and their beginnings": page,
+        "prometheus_client, page of 10,000 series": short_page,
+    }
+
+
+def _prometheus_cases() -> dict[str, tuple[Case, Case]]:
+    theirs, ours = _prometheus(prometheus_client), _prometheus(coati.prometheus)
+
+    def case(calls: Callable[[int], None], n: int) -> Case:
+        return (lambda: calls), n
+
+    pages = [name for name in ours if "page" in name]
+    return {
+        name: (
+            case(theirs[name], 1 if name in pages else THEIRS),
+            case(ours[name], 5 if name in pages else OURS),
+        )
+        for name in ours
+    }
+
+
 def _cases(folder: Path) -> dict[str, tuple[Case, Case]]:
     def file(name: str, formatter: logging.Formatter) -> logging.Handler:
         handler = logging.FileHandler(folder / name)
@@ -130,6 +208,7 @@ def _cases(folder: Path) -> dict[str, tuple[Case, Case]]:
             (_loguru(lambda: loguru.logger.add(serialized, serialize=True)), THEIRS),
             (_loguru(coati.loguru.install), OURS),
         ),
+        **_prometheus_cases(),
     }
 
 
@@ -147,7 +226,7 @@ def main() -> None:
             for name, sides in cases.items():
                 for side, (prepare, n) in enumerate(sides):
                     calls = prepare()
-                    calls(10)
+                    calls(min(n, 10))
                     begun = time.perf_counter_ns()
                     calls(n)
                     took.setdefault((name, side), []).append((time.perf_counter_ns() - begun) / n)

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::gil::without_lock;
 use crate::hub::hub;
 use crate::metrics::{instrument, observe};
-use crate::{early, exit, filtered, json};
+use crate::{early, exit, filtered, json, prometheus};
 
 create_exception!(
     coati,
@@ -137,7 +137,12 @@ pub fn init(
     instrument::allow(config.metrics.max_instruments);
     let runtime = config.metrics.runtime;
     let initial = Arc::new(config.clone());
-    let options = Options { wait: without_lock, observe: Some(observe::ask), language: "python" };
+    let options = Options {
+        wait: without_lock,
+        observe: Some(observe::ask),
+        producer: Some(prometheus::produce),
+        language: "python",
+    };
     let core = Core::start(hub().clone(), config, options)
         .map_err(|error| PyOSError::new_err(error.to_string()))?;
     early::end();

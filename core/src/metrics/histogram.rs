@@ -334,6 +334,13 @@ impl HistogramSnapshot {
                 exponential.at_rank(rank.min(self.count))
             }
             HistogramBuckets::Explicit { bounds, counts } => {
+                // Where nothing is known of the ends, as Prometheus has it: the lowest bucket
+                // begins at zero, and what lies above the last bound counts as that.
+                let (Some(&first), Some(&last)) = (bounds.first(), bounds.last()) else {
+                    let known = self.min.zip(self.max).is_some();
+                    return if known { min + (max - min) * q } else { f64::NAN };
+                };
+                let (min, max) = (self.min.unwrap_or(first.min(0.0)), self.max.unwrap_or(last));
                 interpolate(bounds, counts, q * self.count as f64, min, max)
             }
         };

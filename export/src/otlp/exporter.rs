@@ -26,6 +26,7 @@ use super::sink::OtlpSink;
 use super::spool::Spool;
 use crate::config::{self, Histograms, SignalSettings, Temporality};
 use crate::health::Health;
+use crate::producer::Producer;
 use crate::redact::LabelRules;
 
 /// What an exporter needs of its engine.
@@ -37,6 +38,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// What is masked in metrics.
     pub labels: Arc<LabelRules>,
+    /// Metrics that are not kept in the store.
+    pub producer: Option<Producer>,
     /// Name and value of every resource attribute.
     pub resource: Arc<[(String, Value)]>,
 }
@@ -222,6 +225,7 @@ fn collector(config: &config::OtlpSink, context: &Context) -> Collector {
     Collector::new(
         context.pipeline.metrics().clone(),
         context.labels.clone(),
+        context.producer,
         Receiver::of(config, Signal::Metrics).encoding(),
         Duration::from_millis(config.metrics.delay_ms.max(1)),
         config.temporality != Temporality::Cumulative,

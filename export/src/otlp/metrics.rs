@@ -10,12 +10,16 @@ use super::compose::{Encoding, Scope};
 use super::encoder::Encoder;
 use super::point::Frame;
 use super::queue::{Chunk, Limits};
+use crate::producer::{Producer, Seen};
 use crate::redact::LabelRules;
 
 /// Turns the store into chunks.
 pub struct Collector {
     reader: Reader,
     labels: Arc<LabelRules>,
+    producer: Option<Producer>,
+    /// What the producer has told, where changes are sent.
+    seen: Seen,
     encoder: Encoder,
     frame: Frame,
     interval: Duration,
@@ -28,6 +32,7 @@ impl Collector {
     pub fn new(
         store: Arc<Store>,
         labels: Arc<LabelRules>,
+        producer: Option<Producer>,
         encoding: Encoding,
         interval: Duration,
         delta: bool,
@@ -38,6 +43,8 @@ impl Collector {
         Self {
             reader: Reader::new(store, temporality),
             labels,
+            producer,
+            seen: Seen::default(),
             encoder: Encoder::new(encoding),
             frame: Frame { start: began, since: began, now: began, fresh: 0, delta, explicit },
             interval,
@@ -57,6 +64,14 @@ impl Collector {
         // Taken before the read: what is recorded meanwhile may go out twice, but not never.
         let fresh = coati_core::os::realtime_ns();
         let mut metrics = self.reader.read();
+        if let Some(produce) = self.producer {
+            let mut produced = Vec::new();
+            produce(&mut produced);
+            if self.frame.delta {
+                self.seen.subtract_from(&mut produced);
+            }
+            metrics.append(&mut produced);
+        }
         self.labels.apply(&mut metrics);
         self.frame.now = coati_core::os::realtime_ns();
         let mut chunks = Vec::new();

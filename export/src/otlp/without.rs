@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Endpoint;
 use crate::config;
 use crate::health::Health;
+use crate::producer::Producer;
 use crate::redact::LabelRules;
 use crate::sink::Sink;
 
@@ -22,6 +23,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// What is masked in metrics.
     pub labels: Arc<LabelRules>,
+    /// Metrics that are not kept in the store.
+    pub producer: Option<Producer>,
     /// Name and value of every resource attribute.
     pub resource: Arc<[(String, Value)]>,
 }

@@ -790,6 +790,197 @@ def prometheus_text() -> str:
 def reset() -> None:
     """Make all metrics start from zero."""
 
+class PrometheusCounter:
+    """The native half of `coati.prometheus.Counter`."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    _name: str
+    _documentation: str
+    _unit: str
+    _labelnames: tuple[str, ...]
+    _labelvalues: tuple[str, ...]
+    _children: dict[tuple[str, ...], Self]
+    @property
+    def _upper_bounds(self) -> list[float]: ...
+    def _open(
+        self,
+        name: str,
+        documentation: str,
+        unit: str,
+        labelnames: tuple[str, ...],
+        bounds: list[float],
+        most_recent: bool,
+        simple: bool,
+        /,
+    ) -> None: ...
+    def labels(self, /, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The child with these label values, each of them as its `str()`."""
+
+    def _remove(self, values: tuple[str, ...], /) -> None: ...
+    def _clear(self) -> None: ...
+    def _read(self, cell: int, /) -> float: ...
+    def _write(self, cell: int, value: float, /) -> None: ...
+    def _exemplar(self, cell: int, /) -> tuple[dict[str, str], float, float] | None: ...
+    def _set_exemplar(
+        self, cell: int, labels: dict[str, str], value: float, timestamp: float, /
+    ) -> None: ...
+    def inc(self, /, amount: float = 1, exemplar: Mapping[str, str] | None = None) -> None:
+        """Add to the counter what is not negative."""
+
+class PrometheusGauge:
+    """The native half of `coati.prometheus.Gauge`."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    _name: str
+    _documentation: str
+    _unit: str
+    _labelnames: tuple[str, ...]
+    _labelvalues: tuple[str, ...]
+    _children: dict[tuple[str, ...], Self]
+    @property
+    def _upper_bounds(self) -> list[float]: ...
+    def _open(
+        self,
+        name: str,
+        documentation: str,
+        unit: str,
+        labelnames: tuple[str, ...],
+        bounds: list[float],
+        most_recent: bool,
+        simple: bool,
+        /,
+    ) -> None: ...
+    def labels(self, /, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The child with these label values, each of them as its `str()`."""
+
+    def _remove(self, values: tuple[str, ...], /) -> None: ...
+    def _clear(self) -> None: ...
+    def _read(self, cell: int, /) -> float: ...
+    def _write(self, cell: int, value: float, /) -> None: ...
+    def _exemplar(self, cell: int, /) -> tuple[dict[str, str], float, float] | None: ...
+    def _set_exemplar(
+        self, cell: int, labels: dict[str, str], value: float, timestamp: float, /
+    ) -> None: ...
+    def inc(self, /, amount: float = 1) -> None:
+        """Add to the gauge."""
+
+    def dec(self, /, amount: float = 1) -> None:
+        """Take from the gauge."""
+
+    def set(self, /, value: float | str) -> None:
+        """Set the gauge."""
+
+class PrometheusSummary:
+    """The native half of `coati.prometheus.Summary`."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    _name: str
+    _documentation: str
+    _unit: str
+    _labelnames: tuple[str, ...]
+    _labelvalues: tuple[str, ...]
+    _children: dict[tuple[str, ...], Self]
+    @property
+    def _upper_bounds(self) -> list[float]: ...
+    def _open(
+        self,
+        name: str,
+        documentation: str,
+        unit: str,
+        labelnames: tuple[str, ...],
+        bounds: list[float],
+        most_recent: bool,
+        simple: bool,
+        /,
+    ) -> None: ...
+    def labels(self, /, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The child with these label values, each of them as its `str()`."""
+
+    def _remove(self, values: tuple[str, ...], /) -> None: ...
+    def _clear(self) -> None: ...
+    def _read(self, cell: int, /) -> float: ...
+    def _write(self, cell: int, value: float, /) -> None: ...
+    def _exemplar(self, cell: int, /) -> tuple[dict[str, str], float, float] | None: ...
+    def _set_exemplar(
+        self, cell: int, labels: dict[str, str], value: float, timestamp: float, /
+    ) -> None: ...
+    def observe(self, /, amount: float) -> None:
+        """Observe a value."""
+
+class PrometheusHistogram:
+    """The native half of `coati.prometheus.Histogram`."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    _name: str
+    _documentation: str
+    _unit: str
+    _labelnames: tuple[str, ...]
+    _labelvalues: tuple[str, ...]
+    _children: dict[tuple[str, ...], Self]
+    @property
+    def _upper_bounds(self) -> list[float]: ...
+    def _open(
+        self,
+        name: str,
+        documentation: str,
+        unit: str,
+        labelnames: tuple[str, ...],
+        bounds: list[float],
+        most_recent: bool,
+        simple: bool,
+        /,
+    ) -> None: ...
+    def labels(self, /, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The child with these label values, each of them as its `str()`."""
+
+    def _remove(self, values: tuple[str, ...], /) -> None: ...
+    def _clear(self) -> None: ...
+    def _read(self, cell: int, /) -> float: ...
+    def _write(self, cell: int, value: float, /) -> None: ...
+    def _exemplar(self, cell: int, /) -> tuple[dict[str, str], float, float] | None: ...
+    def _set_exemplar(
+        self, cell: int, labels: dict[str, str], value: float, timestamp: float, /
+    ) -> None: ...
+    def observe(self, /, amount: float, exemplar: Mapping[str, str] | None = None) -> None:
+        """Observe a value."""
+
+class PrometheusInfo:
+    """The native half of `coati.prometheus.Info`."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    _name: str
+    _documentation: str
+    _unit: str
+    _labelnames: tuple[str, ...]
+    _labelvalues: tuple[str, ...]
+    _children: dict[tuple[str, ...], Self]
+    @property
+    def _upper_bounds(self) -> list[float]: ...
+    def _open(
+        self,
+        name: str,
+        documentation: str,
+        unit: str,
+        labelnames: tuple[str, ...],
+        bounds: list[float],
+        most_recent: bool,
+        simple: bool,
+        /,
+    ) -> None: ...
+    def labels(self, /, *labelvalues: object, **labelkwargs: object) -> Self:
+        """The child with these label values, each of them as its `str()`."""
+
+    def _remove(self, values: tuple[str, ...], /) -> None: ...
+    def _clear(self) -> None: ...
+    def _read(self, cell: int, /) -> float: ...
+    def _write(self, cell: int, value: float, /) -> None: ...
+    def _exemplar(self, cell: int, /) -> tuple[dict[str, str], float, float] | None: ...
+    def _set_exemplar(
+        self, cell: int, labels: dict[str, str], value: float, timestamp: float, /
+    ) -> None: ...
+
+def _prometheus_text(metric: object, open: bool, created: bool, /) -> bytes | None: ...
+def _prometheus_publish(metrics: list[Any], collect: Callable[[], Any], /) -> None: ...
 def _carried(function: Any, context: SpanContext | None) -> Any: ...
 def _logging_short(
     logger: object,

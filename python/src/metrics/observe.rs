@@ -14,6 +14,7 @@ use crate::convert::{printed, tolerate};
 use crate::engine::started;
 use crate::gil::{Guarded, is_finalizing, without_lock};
 use crate::hub::hub;
+use crate::prometheus;
 use crate::text::Name;
 
 struct Observable {
@@ -73,7 +74,7 @@ pub fn run(py: Python<'_>) -> PyResult<()> {
             }
         }
     }
-    Ok(())
+    prometheus::collect(py)
 }
 
 fn note(metric: &str, reason: Option<&str>) {

@@ -104,8 +104,7 @@ pub fn snapshot(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     let Some(started) = started() else { return Ok(list) };
     observe::run(py)?;
-    let Some(store) = started.core.metrics() else { return Ok(list) };
-    for metric in store.snapshot() {
+    for metric in started.core.snapshot_asked() {
         let descriptor = &metric.descriptor;
         for series in &metric.series {
             let labels = PyDict::new(py);
