@@ -29,6 +29,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
+from prometheus_defaults import process_told  # noqa: F401 - a fixture
 
 TEXTS = ["plain", 'quo"te', "back\\slash", "new\nline", "ünï", "", "a,b={}"]
 
@@ -592,6 +593,7 @@ def test_a_file_is_written_whole(tmp_path: Path) -> None:
     assert b"g 1.0\n" in path.read_bytes()
 
 
+@pytest.mark.usefixtures("process_told")
 def test_the_process_is_told() -> None:
     page = ours.generate_latest().decode()
     wanted = theirs.generate_latest().decode()

@@ -25,6 +25,7 @@ import pytest
 from conftest import Program
 from prometheus_client import REGISTRY as THEIR_REGISTRY
 from prometheus_client import Counter as TheirCounter
+from prometheus_defaults import process_told  # noqa: F401 - a fixture
 
 Parsed = dict[str, Any]
 
@@ -126,6 +127,7 @@ def test_applications_answer_as_theirs(kind: str, headers: dict[str, str]) -> No
     assert mine.headers.get("content-encoding") == wanted.headers.get("content-encoding")
 
 
+@pytest.mark.usefixtures("process_told")
 def test_the_engine_shows_the_default_registry(metrics: list[Any]) -> None:
     coati.shutdown(60)
     engine = coati.init(

@@ -6,21 +6,18 @@ import logging
 import string
 import sys
 from collections.abc import Mapping
-from types import FunctionType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from coati import get_logger
 from coati._native import _logging_changed, _logging_short
 
 __all__ = ["Handler", "install", "is_installed", "uninstall"]
 
-Style = Literal["%", "{", "$"]
-
 #: What a record has besides what the program gave as ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Levels whose names say nothing new.
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
-_LONG = cast("FunctionType", logging.Logger._log)
+_LONG: Any = logging.Logger._log
 _CALL_HANDLERS = logging.Logger.callHandlers
 #: What decides who listens to a logger.
 _DECISIVE = frozenset({"handlers", "filters", "parent", "propagate"})
@@ -43,12 +40,16 @@ class Handler(logging.Handler):
     """
 
     def __init__(
-        self, level: int | str = logging.NOTSET, *, style: Style = "%", template: bool = False
+        self,
+        level: int | str = logging.NOTSET,
+        *,
+        style: Literal["%", "{", "$"] = "%",
+        template: bool = False,
     ) -> None:
         if style not in {"%", "{", "$"}:
             raise ValueError(f"style must be one of %, {{, $, not {style!r}")
         super().__init__(level)
-        self.style: Style = style
+        self.style: Literal["%", "{", "$"] = style
         self.template = template
 
     def createLock(self) -> None:
@@ -121,7 +122,7 @@ def install(
     level: int | str | None = None,
     *,
     only: bool = False,
-    style: Style = "%",
+    style: Literal["%", "{", "$"] = "%",
     template: bool = False,
 ) -> Handler:
     """Make every ``logging.getLogger(...)`` of the program, existing ones included, record through

@@ -50,6 +50,15 @@ def _record(name: str, method: str, event: dict[str, Any]) -> None:
     get_logger(str(event.pop("logger", name)))._emit(level, message, event, exception)
 
 
+def _method(name: str) -> Any:
+    def method(self: _Logger, event: Any = "", **fields: Any) -> None:
+        fields["event"] = event
+        _record(self.name, name, fields)
+
+    method.__name__ = name
+    return method
+
+
 class _Logger:
     """What structlog's bound loggers wrap: takes the fields as they are."""
 
@@ -64,18 +73,18 @@ class _Logger:
     def __reduce__(self) -> tuple[type[_Logger], tuple[str]]:
         return _Logger, (self.name,)
 
-
-def _method(name: str) -> Any:
-    def method(self: _Logger, event: Any = "", **fields: Any) -> None:
-        fields["event"] = event
-        _record(self.name, name, fields)
-
-    method.__name__ = name
-    return method
-
-
-for _name in (*_LEVELS, "log"):
-    setattr(_Logger, _name, _method(_name))
+    debug = _method("debug")
+    info = _method("info")
+    msg = _method("msg")
+    warn = _method("warn")
+    warning = _method("warning")
+    err = _method("err")
+    error = _method("error")
+    exception = _method("exception")
+    failure = _method("failure")
+    critical = _method("critical")
+    fatal = _method("fatal")
+    log = _method("log")
 
 
 class LoggerFactory:
