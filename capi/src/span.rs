@@ -86,6 +86,7 @@ impl coati_span {
     }
 
     /// The span, as long as it can be changed.
+    #[inline(always)]
     fn open(&self) -> Result<MutexGuard<'_, State>, Failure> {
         // A panic in between leaves a span that is whole, if not as it should be.
         let state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
