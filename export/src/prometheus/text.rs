@@ -216,17 +216,14 @@ impl<'a, const OPEN: bool> Family<'a, OPEN> {
             true => by_bucket(&self.bounds, exemplars),
             false => Vec::new(),
         };
-        let mut places = 0..;
+        let (mut ends, mut shown) = (self.ends.iter(), exemplars.iter());
         let mut bucket = |count, line: &mut Line<'_>| {
-            let at = places.next().unwrap_or(usize::MAX);
+            let Some(end) = ends.next() else { return };
             line.text(&begin);
-            match self.ends.get(at) {
-                Some(end) => line.text(end),
-                None => line.put(b"le=\"+Inf\"} "),
-            }
+            line.text(end);
             unsigned(count, line);
             if OPEN {
-                exemplar(exemplars.get(at).copied().flatten(), line);
+                exemplar(shown.next().copied().flatten(), line);
             }
             line.put(b"\n");
         };
@@ -236,13 +233,19 @@ impl<'a, const OPEN: bool> Family<'a, OPEN> {
             }
             HistogramBuckets::Explicit { counts, .. } => {
                 let mut total = 0;
-                for count in &counts[..self.ends.len().min(counts.len())] {
+                for count in counts {
                     total += count;
                     bucket(total, line);
                 }
             }
         }
-        bucket(histogram.count, line);
+        line.text(&begin);
+        line.put(b"le=\"+Inf\"} ");
+        unsigned(histogram.count, line);
+        if OPEN {
+            exemplar(exemplars.last().copied().flatten(), line);
+        }
+        line.put(b"\n");
         // OpenMetrics' sums only grow: it knows none of what may be negative.
         if !OPEN || (histogram.sum >= 0.0 && self.bounds.first().is_none_or(|least| *least >= 0.0))
         {
