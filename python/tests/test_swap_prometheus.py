@@ -245,6 +245,12 @@ def test_created_series_can_be_left_out() -> None:
     begun = registry.get_sample_value("c_created")
     assert begun == registry._names_to_collectors["c"]._created > 1.7e9
     assert ours.generate_latest(registry).count(b"_created") == 9
+    counter = registry._names_to_collectors["c"]
+    counter.reset()
+    assert counter._created > begun
+    told = f"c_created {floatToGoString(counter._created)}\n".encode()
+    assert told in ours.generate_latest(registry)
+    assert told in OPEN[0](registry)
     ours.disable_created_metrics()
     try:
         assert b"_created" not in ours.generate_latest(registry) + OPEN[0](registry)

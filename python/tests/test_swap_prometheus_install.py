@@ -23,6 +23,7 @@ import prometheus_client.exposition
 import prometheus_client.parser
 import pytest
 from conftest import Program
+from otlp_receiver import Receiver
 from prometheus_client import REGISTRY as THEIR_REGISTRY
 from prometheus_client import Counter as TheirCounter
 from prometheus_defaults import process_told  # noqa: F401 - a fixture
@@ -275,6 +276,22 @@ def test_imports_get_ours_and_go_back(installed: None, metrics: list[Any]) -> No
     assert b"old_total" not in ours.generate_latest()
 
 
+@pytest.mark.usefixtures("installed")
+def test_what_coati_has_not_works_with_its_registries() -> None:
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.Counter("pushed", "Pushed", registry=registry).inc(4)
+    pushed: list[bytes] = []
+
+    def handler(url: str, method: str, timeout: float, headers: Any, data: bytes) -> Any:
+        pushed.append(data)
+        return lambda: None
+
+    prometheus_client.push_to_gateway("localhost", "job", registry, handler=handler)
+    assert pushed == [ours.generate_latest(registry)]
+    (family,) = prometheus_client.parser.text_string_to_metric_families("g 1\n")
+    assert isinstance(family, ours.Metric)
+
+
 def test_a_name_made_before_stays_taken(metrics: list[Any]) -> None:
     metrics.append(TheirCounter("taken_total", "Made before"))
     ours.install()
@@ -363,7 +380,44 @@ def test_a_forked_child_goes_on_by_itself(program: Program) -> None:
     )
 
 
-def test_otlp_and_consoles_show_them_too(program: Program) -> None:
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_otlp_sends_them_too(temporality: str, metrics: list[Any]) -> None:
+    receiver = Receiver()
+    sink = {"type": "otlp", "endpoint": receiver.http, "temporality": temporality}
+    coati.shutdown(60)
+    coati.init("tests", config={"sinks": [{**sink, "protocol": "http/protobuf"}]})
+    runs = ours.Counter("agent_runs_total", "Runs", ["agent"])
+    took = ours.Histogram("agent_took", "Took", unit="seconds", buckets=[0.1, 1])
+    metrics += [runs, took]
+    for amount in (3, 2):
+        runs.labels("a1").inc(amount)
+        took.observe(amount / 10)
+        assert coati.flush(60)
+    coati.shutdown(60)
+    sent = [
+        metric
+        for request in receiver.take("metrics")
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    ]
+    receiver.close()
+    sums = [metric.sum for metric in sent if metric.name == "agent_runs"]
+    points = [point for each in sums for point in each.data_points]
+    times = [metric.histogram for metric in sent if metric.name == "agent_took_seconds"]
+    counts = [list(point.bucket_counts) for each in times for point in each.data_points]
+    delta = temporality == "delta"
+    assert {each.aggregation_temporality for each in sums + times} == {1 if delta else 2}
+    assert all(each.is_monotonic for each in sums)
+    assert {point.attributes[0].value.string_value for point in points} == {"a1"}
+    told = [point.as_double for point in points]
+    assert (sum(told) if delta else told[-1]) == 5
+    buckets = [sum(each) for each in zip(*counts, strict=True)]
+    assert (buckets if delta else counts[-1]) == [0, 2, 0]
+    assert {metric.unit for metric in sent if metric.name == "agent_took_seconds"} == {"s"}
+
+
+def test_consoles_show_them_too(program: Program) -> None:
     program.run(
         """
         import coati, coati.prometheus as p

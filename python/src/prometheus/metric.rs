@@ -494,6 +494,13 @@ unsafe fn number(py: Python<'_>, object: *mut PyObject) -> PyResult<f64> {
     }
 }
 
+/// The number that a call was given, and nothing else.
+#[inline(always)]
+fn alone(py: Python<'_>, args: &Args) -> Option<PyResult<f64>> {
+    // SAFETY: a live argument.
+    (args.count == 1 && args.names.is_null()).then(|| unsafe { number(py, args.positional(0)) })
+}
+
 /// The first argument, called `name`, as a number.
 fn amount(py: Python<'_>, args: &Args, method: &str, name: &str) -> PyResult<Option<f64>> {
     match args.find(py, 0, name) {
@@ -537,9 +544,14 @@ unsafe extern "C" fn inc(
             return Ok(raw::none());
         }
         let args = Args::new(args, count, names);
-        args.expect_range("inc", 0, 2)?;
-        args.only("inc", &["amount", "exemplar"])?;
-        let amount = amount(py, &args, "inc", "amount")?.unwrap_or(1.0);
+        let amount = match alone(py, &args) {
+            Some(amount) => amount?,
+            None => {
+                args.expect_range("inc", 0, 2)?;
+                args.only("inc", &["amount", "exemplar"])?;
+                amount(py, &args, "inc", "amount")?.unwrap_or(1.0)
+            }
+        };
         if amount < 0.0 {
             return Err(PyValueError::new_err(
                 "Counters can only be incremented by non-negative amounts.",
@@ -569,9 +581,14 @@ unsafe extern "C" fn gauge_inc<const DOWN: bool>(
         }
         let series = gauge.series()?;
         let args = Args::new(args, count, names);
-        args.expect_range(method, 0, 1)?;
-        args.only(method, &["amount"])?;
-        let amount = amount(py, &args, method, "amount")?.unwrap_or(1.0);
+        let amount = match alone(py, &args) {
+            Some(amount) => amount?,
+            None => {
+                args.expect_range(method, 0, 1)?;
+                args.only(method, &["amount"])?;
+                amount(py, &args, method, "amount")?.unwrap_or(1.0)
+            }
+        };
         series.cells[0].add(if DOWN { -amount } else { amount });
         Ok(raw::none())
     })
@@ -584,6 +601,10 @@ fn only_argument<'py>(
     method: &str,
     name: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
+    if args.count == 1 && args.names.is_null() {
+        // SAFETY: a live argument.
+        return Ok(unsafe { Bound::from_borrowed_ptr(py, args.positional(0)) });
+    }
     args.expect_range(method, 0, 1)?;
     args.only(method, &[name])?;
     let missing = || PyTypeError::new_err(format!("{method}() misses the argument '{name}'"));
@@ -642,13 +663,13 @@ unsafe extern "C" fn observe(
         let histogram = unsafe { of::<HISTOGRAM>(this) };
         let series = histogram.series()?;
         let args = Args::new(args, count, names);
-        let told = if count == 1 && names.is_null() {
-            // SAFETY: a live argument.
-            Some(unsafe { number(py, args.positional(0)) }?)
-        } else {
-            args.expect_range("observe", 0, 2)?;
-            args.only("observe", &["amount", "exemplar"])?;
-            amount(py, &args, "observe", "amount")?
+        let told = match alone(py, &args) {
+            Some(amount) => Some(amount?),
+            None => {
+                args.expect_range("observe", 0, 2)?;
+                args.only("observe", &["amount", "exemplar"])?;
+                amount(py, &args, "observe", "amount")?
+            }
         };
         let missing = || PyTypeError::new_err("observe() misses the argument 'amount'");
         let amount = told.ok_or_else(missing)?;

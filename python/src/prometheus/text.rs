@@ -29,18 +29,21 @@ pub fn write(family: &Family, style: Style, out: &mut Vec<u8>) {
         put(out, &["# UNIT ", &definition.name, " ", &definition.unit, "\n"]);
     }
     let all = family.series();
-    out.reserve(all.len() * (definition.name.len() + 64));
+    let lines = all.len() * (family.ends.len() + 3);
+    out.reserve(lines * (definition.name.len() + 64));
     for series in &all {
         samples(family, series, style, out);
         if style.open && style.created && definition.kind != GAUGE {
-            sample(family, "_created", series, series.created.get(), out);
+            begin(family, "_created", series, out);
+            series.write_created(out);
             out.push(b'\n');
         }
     }
     if !style.open && style.created && definition.kind != GAUGE && !all.is_empty() {
         head(&definition.name, "_created", "gauge", &definition.documentation, false, out);
         for series in &all {
-            sample(family, "_created", series, series.created.get(), out);
+            begin(family, "_created", series, out);
+            series.write_created(out);
             out.push(b'\n');
         }
     }
@@ -104,12 +107,18 @@ fn histogram(family: &Family, series: &Series, style: Style, out: &mut Vec<u8>) 
 
 #[inline]
 fn sample(family: &Family, suffix: &str, series: &Series, value: f64, out: &mut Vec<u8>) {
+    begin(family, suffix, series, out);
+    go_float(value, out);
+}
+
+/// Name and labels of a line.
+#[inline]
+fn begin(family: &Family, suffix: &str, series: &Series, out: &mut Vec<u8>) {
     let name = &family.definition.name;
     match &*series.text {
         "" => put(out, &[name, suffix, " "]),
         text => put(out, &[name, suffix, "{", text, "} "]),
     }
-    go_float(value, out);
 }
 
 fn exemplar(exemplar: Option<Arc<Exemplar>>, out: &mut Vec<u8>) {
@@ -187,11 +196,30 @@ fn whole(mut value: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends `1234567.25` as `1.23456725e+06`; `false`, and nothing appended, if it is not of that
+/// form.
+fn shifted(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let Some(point) = text.iter().position(|byte| *byte == b'.') else { return false };
+    let (whole, fraction) = (&text[..point], &text[point + 1..]);
+    if fraction == b"0" || fraction.contains(&b'e') || !(2..100).contains(&point) {
+        return false;
+    }
+    let power = point as u8 - 1;
+    out.extend_from_slice(&[whole[0], b'.']);
+    out.extend_from_slice(&whole[1..]);
+    out.extend_from_slice(fraction);
+    out.extend_from_slice(&[b'e', b'+', b'0' + power / 10, b'0' + power % 10]);
+    true
+}
+
 /// The shortest digits that read back as `value`. `early`: with an exponent from a million on, as
 /// Go, else from 10^16 on.
 fn number(value: f64, early: bool, out: &mut Vec<u8>) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value.abs()).as_bytes();
+    if early && value >= 1e6 && shifted(text, out) {
+        return;
+    }
     // The value is 0.digits times ten to the `point`.
     let (mut digits, mut len, mut point) = ([b'0'; 40], 0, None);
     let mut exponent = 0;
