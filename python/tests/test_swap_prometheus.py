@@ -26,11 +26,12 @@ import prometheus_client.openmetrics.exposition
 import prometheus_client.openmetrics.parser
 import prometheus_client.parser
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 from prometheus_defaults import process_told  # noqa: F401 - a fixture
 
+PATIENT = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 TEXTS = ["plain", 'quo"te', "back\\slash", "new\nline", "ünï", "", "a,b={}"]
 
 
@@ -259,6 +260,7 @@ def test_created_series_can_be_left_out() -> None:
         ours.enable_created_metrics()
 
 
+@PATIENT
 @given(st.floats())
 def test_numbers_are_written_the_same(value: float) -> None:
     registry = ours.CollectorRegistry()
@@ -269,6 +271,7 @@ def test_numbers_are_written_the_same(value: float) -> None:
     assert coati.prometheus._names.go_float(value) == floatToGoString(value)
 
 
+@PATIENT
 @given(st.dictionaries(st.text("abklmz", min_size=1), st.text(), min_size=1, max_size=4))
 def test_labels_are_written_the_same(labels: dict[str, str]) -> None:
     def page(lib: ModuleType) -> list[str]:
