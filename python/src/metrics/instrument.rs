@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_void};
 use std::sync::{Arc, LazyLock};
 
 use coati_core::instrument::{Bound as CoreBound, Instrument as Core};
+use coati_core::live::exemplars_wanted;
 use coati_core::metrics::{Descriptor, Kind, Number, Series, Shard, Store, StoreConfig};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -125,6 +126,23 @@ impl<const KIND: u8> Instrument<KIND> {
         self.miss(py, args, place, &f)
     }
 
+    /// The same, and offers what `f` has measured as an exemplar of the span around.
+    #[cold]
+    #[inline(never)]
+    fn with_exemplar(
+        &self,
+        py: Python<'_>,
+        args: &Args,
+        amount: Amount,
+        f: impl Fn(&Series, &Shard),
+    ) -> PyResult<()> {
+        let around = Around::now();
+        self.with(py, args, |series, shard| {
+            f(series, shard);
+            around.offer(series, amount);
+        })
+    }
+
     #[cold]
     #[inline(never)]
     fn miss(
@@ -233,11 +251,14 @@ unsafe extern "C" fn add_method<const KIND: u8>(
                 0 => Amount::Int(1),
                 _ => Amount::of(py, args.positional(0))?,
             };
-            let around = Around::now();
-            of::<KIND>(this).with(py, &args, |series, shard| {
-                amount.add_to(series, shard);
-                around.offer(series, amount);
-            })?;
+            let this = of::<KIND>(this);
+            if exemplars_wanted() {
+                this.with_exemplar(py, &args, amount, |series, shard| {
+                    amount.add_to(series, shard)
+                })?;
+            } else {
+                this.with(py, &args, |series, shard| amount.add_to(series, shard))?;
+            }
         }
         Ok(raw::none())
     })
@@ -272,11 +293,13 @@ unsafe extern "C" fn record(
         args.expect("record", 1)?;
         // SAFETY: a method of this class, and a live argument.
         unsafe {
-            let (amount, around) = (Amount::of(py, args.positional(0))?, Around::now());
-            of::<HISTOGRAM>(this).with(py, &args, |series, shard| {
-                series.record(shard, amount.as_f64());
-                around.offer(series, amount);
-            })?;
+            let amount = Amount::of(py, args.positional(0))?;
+            let (this, value) = (of::<HISTOGRAM>(this), amount.as_f64());
+            if exemplars_wanted() {
+                this.with_exemplar(py, &args, amount, |series, shard| series.record(shard, value))?;
+            } else {
+                this.with(py, &args, |series, shard| series.record(shard, value))?;
+            }
         }
         Ok(raw::none())
     })
