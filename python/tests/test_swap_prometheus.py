@@ -556,7 +556,7 @@ def test_threads_lose_nothing() -> None:
 
     def scrape() -> int:
         pages = 0
-        while not stop.is_set():
+        while not pages or not stop.is_set():
             assert ours.generate_latest(registry).endswith(b"\n")
             pages += 1
         return pages
