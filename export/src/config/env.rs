@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::nearest;
 use super::kind::pairs;
-use super::schema::{self, ROWS};
+use super::rows::{self, ROWS};
 use super::{ConfigError, Layers, Source};
 
 /// Names the configuration file.
@@ -93,7 +93,7 @@ impl<'a> Environment<'a> {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
         };
-        let Some(row) = schema::row("metrics.prometheus") else { return };
+        let Some(row) = rows::row("metrics.prometheus") else { return };
         let source = Source::Environment(NAME.into());
         match row.kind.check(row.path, &address.into(), &source) {
             Ok(value) => layers.set(row, value, &source),

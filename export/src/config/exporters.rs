@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::env::Environment;
 use super::layers::Layers;
-use super::{Source, schema};
+use super::{Source, sinks};
 
 /// The signal in the variables' names, and in a sink's `signals`.
 const SIGNALS: [(&str, &str); 3] = [("TRACES", "spans"), ("LOGS", "logs"), ("METRICS", "metrics")];
@@ -13,7 +13,7 @@ impl Environment<'_> {
     /// Lays the sinks that the variables ask for over those of the preset. A list of exporters is
     /// the whole of where its signal goes; an endpoint alone adds a sink of type `otlp`.
     pub(super) fn read_exporters(&self, layers: &mut Layers) {
-        let mut sinks = layers.get("sinks").as_array().cloned().unwrap_or_default();
+        let mut wanted = layers.get("sinks").as_array().cloned().unwrap_or_default();
         let mut sent = Vec::new();
         let mut asked = None;
         for (variable, signal) in SIGNALS {
@@ -21,7 +21,7 @@ impl Environment<'_> {
             let endpoint = format!("OTEL_EXPORTER_OTLP_{variable}_ENDPOINT");
             let all = "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned();
             if let Some(names) = self.exporters(&list, signal == "metrics", layers) {
-                show_on_console(&mut sinks, signal, names.contains(&"console"));
+                show_on_console(&mut wanted, signal, names.contains(&"console"));
                 if names.contains(&"otlp") {
                     sent.push(signal);
                 }
@@ -35,9 +35,9 @@ impl Environment<'_> {
         if !sent.is_empty() {
             let sink = json!({ "type": "otlp", "signals": sent });
             let source = Source::Environment(by.clone());
-            sinks.extend(schema::check_sink("sinks", &sink, &source));
+            wanted.extend(sinks::check_sink("sinks", &sink, &source));
         }
-        layers.put("sinks", sinks.into(), &by);
+        layers.put("sinks", wanted.into(), &by);
     }
 
     /// The exporters in a list, if it names any that there are.
@@ -57,9 +57,9 @@ impl Environment<'_> {
     }
 }
 
-/// Gives a signal to the consoles among `sinks`, or to a new one, or takes it from all of them.
-fn show_on_console(sinks: &mut Vec<Value>, signal: &str, shown: bool) {
-    for sink in sinks.iter_mut() {
+/// Gives a signal to the consoles among sinks, or to a new one, or takes it from all of them.
+fn show_on_console(shown_by: &mut Vec<Value>, signal: &str, shown: bool) {
+    for sink in shown_by.iter_mut() {
         if let Some(signals) = sink["signals"].as_array_mut() {
             signals.retain(|taken| taken != signal);
             if shown {
@@ -67,9 +67,9 @@ fn show_on_console(sinks: &mut Vec<Value>, signal: &str, shown: bool) {
             }
         }
     }
-    sinks.retain(|sink| sink["signals"].as_array().is_some_and(|signals| !signals.is_empty()));
-    if shown && sinks.is_empty() {
+    shown_by.retain(|sink| sink["signals"].as_array().is_some_and(|signals| !signals.is_empty()));
+    if shown && shown_by.is_empty() {
         let sink = json!({ "type": "console", "stream": "stdout", "signals": [signal] });
-        sinks.extend(schema::check_sink("sinks", &sink, &Source::Default));
+        shown_by.extend(sinks::check_sink("sinks", &sink, &Source::Default));
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::nearest;
 use super::schema::{self, Row};
+use super::sinks;
 use super::{ConfigError, Source, endpoint, view};
 use crate::redact::keys::MASK;
 
@@ -105,7 +106,7 @@ impl Kind {
                 format!("a list of tables of {}", names.join(", "))
             }
             Self::Sinks => {
-                format!("a list of tables with a type out of {}", schema::SINK_TYPES.join(", "))
+                format!("a list of tables with a type out of {}", sinks::SINK_TYPES.join(", "))
             }
         }
     }
@@ -250,7 +251,7 @@ impl Kind {
                     return Err(ConfigError::bad_value(key, &given.into(), accepted, source));
                 }
                 let sinks = list.iter().enumerate().map(|(index, sink)| {
-                    schema::check_sink(&format!("{key}[{index}]"), sink, source)
+                    sinks::check_sink(&format!("{key}[{index}]"), sink, source)
                 });
                 sinks.collect()
             }

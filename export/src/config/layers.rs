@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::error::show;
 use super::kind::Kind;
-use super::schema::{self, ROWS, Row};
+use super::rows::{self, ROWS};
+use super::schema::{self, Row};
 use super::settings::Settings;
 use super::{Config, ConfigError, Source, otlp, sampling};
 
@@ -63,7 +64,7 @@ impl Layers {
 
     /// Lays a value in normal form, from the environment, over what is there.
     pub fn put(&mut self, path: &str, value: Value, variable: &str) {
-        if let Some(row) = schema::row(path) {
+        if let Some(row) = rows::row(path) {
             self.set(row, value, &Source::Environment(variable.into()));
         }
     }

@@ -5,6 +5,7 @@
 //! error names the key, the value, its source and what is accepted.
 
 mod core;
+mod defaults;
 mod endpoint;
 mod env;
 mod error;
@@ -15,9 +16,11 @@ mod layers;
 mod level;
 mod otlp;
 mod preset;
+mod rows;
 mod sampling;
 mod schema;
 mod settings;
+mod sinks;
 mod source;
 mod view;
 
@@ -27,13 +30,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use defaults::defaults_table;
 pub use endpoint::{Endpoint, EndpointTable, Secret};
 pub use env::{CONFIG_FILE, PRESET, process_env};
 pub use error::{ConfigError, Refusal};
 pub use otlp::{Compression, Histograms, OtlpSink, Protocol, SignalSettings, Target, Temporality};
 pub use preset::Preset;
 pub use sampling::{SpanRule, TailRule, TailSampling};
-pub use schema::defaults_table;
 pub use settings::{
     ConsoleFormat, ConsoleSink, Drain, Durability, Exemplars, FileSink, Logs, MemorySink, Metrics,
     Overflow, Redaction, Ring, Settings, Signal, Sink, Spans, Stream,
@@ -118,7 +121,7 @@ impl Config {
     /// Every key with its value and where that came from, in the order of the documentation.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, Value, &Source)> {
         let tree = self.to_json();
-        schema::ROWS.iter().map(move |row| {
+        rows::ROWS.iter().map(move |row| {
             let value = tree.pointer(&format!("/{}", row.path.replace('.', "/"))).cloned();
             let source = self.sources.get(row.path).unwrap_or(&Source::Default);
             (row.path, value.unwrap_or_default(), source)
@@ -134,14 +137,14 @@ impl Config {
                 Some(sinks) => {
                     for (index, sink) in sinks.iter().enumerate() {
                         let at = format!("sinks[{index}]");
-                        schema::leaves(&at, sink, source, &mut |path, value, source| {
+                        sinks::leaves(&at, sink, source, &mut |path, value, source| {
                             let source = self.filled.get(&path).cloned().unwrap_or(source);
                             shown.push((path, value, source));
                         });
                     }
                 }
                 None => {
-                    let kind = schema::row(path).map(|row| row.kind);
+                    let kind = rows::row(path).map(|row| row.kind);
                     let value = kind.map_or(Value::Null, |kind| kind.masked(&value));
                     shown.push((path.to_owned(), value, source.clone()));
                 }

@@ -11,8 +11,9 @@ use super::Source;
 use super::env;
 use super::kind::Kind;
 use super::layers::Layers;
-use super::schema::{ALL_SIGNALS, COUNT, GIB, LIVE, MIB, Row, SINK_LEVEL, SINK_TYPE};
+use super::schema::{COUNT, GIB, LIVE, MIB, Row};
 use super::settings::Signal;
+use super::sinks::{ALL_SIGNALS, SINK_LEVEL, SINK_TYPE};
 
 /// A sink of type `otlp`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
