@@ -300,6 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri's powers of two are inexact on purpose")]
     fn a_place_is_a_bucket_of_the_text_formats() {
         let exponential = Descriptor::new("h", Kind::Histogram, "s", "");
         let ladder: Vec<f64> =

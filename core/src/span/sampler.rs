@@ -84,6 +84,9 @@ pub enum Share {
     Below(u64),
 }
 
+/// As written: a power computed need not be exact everywhere.
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
+
 impl Share {
     /// The share `ratio` of all.
     pub fn of(ratio: f64) -> Self {
@@ -91,7 +94,7 @@ impl Share {
             return Self::All;
         }
         // Exact but for the last rounding: a power of two changes the exponent alone.
-        Self::Below((ratio * 2f64.powi(64)).round_ties_even() as u64)
+        Self::Below((ratio * TWO_TO_64).round_ties_even() as u64)
     }
 
     /// Whether the trace is in it.
@@ -311,9 +314,9 @@ mod tests {
             (0.25, 1 << 62),
             (1.0 / 3.0, 6_148_914_691_236_516_864),
             (0.999_999_999_999, 18_446_744_073_691_105_280),
-            (1.5 / 2f64.powi(64), 2),
-            (2.5 / 2f64.powi(64), 2),
-            (0.4 / 2f64.powi(64), 0),
+            (1.5 / TWO_TO_64, 2),
+            (2.5 / TWO_TO_64, 2),
+            (0.4 / TWO_TO_64, 0),
         ] {
             assert_eq!(Share::of(ratio), Share::Below(bound), "{ratio}");
         }
