@@ -21,7 +21,9 @@ $(BIN)/python:
 
 .PHONY: install-python
 install-python: $(BIN)/python ## Build the Python package in release mode and install it into .venv
-	$(BIN)/pip install ./python
+	rm -rf $(VENV)/wheel
+	$(BIN)/pip wheel --no-deps --wheel-dir $(VENV)/wheel ./python
+	$(BIN)/pip install --force-reinstall --no-deps $(VENV)/wheel/*.whl
 
 .PHONY: demo
 demo: install-python ## Build, install and run the demo on Python's standard library
@@ -30,7 +32,7 @@ demo: install-python ## Build, install and run the demo on Python's standard lib
 # --- tests ----------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-rust test-loom test-c test-python ## Check everything
+test: lint test-rust test-loom test-c test-python test-frameworks ## Check everything
 
 .PHONY: lint
 lint: ## Formatting and lints of Rust
@@ -76,6 +78,11 @@ test-python: install-python ## Python tests, stubs and lints
 	$(BIN)/ruff format --check python
 	cd python/tests && $(BIN)/python -m pytest -q
 	cd python/tests && $(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
+
+.PHONY: test-frameworks
+test-frameworks: install-python ## Agent frameworks on coati, each in an environment of its own (NAMES= chooses)
+	$(BIN)/pip install --quiet -r python/requirements-test.txt
+	$(BIN)/python python/tests/frameworks/run.py $(VENV)/wheel/*.whl $(VENV)/frameworks $(NAMES)
 
 # --- what needs a nightly compiler ----------------------------------------------------------
 
