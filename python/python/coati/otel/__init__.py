@@ -1,0 +1,42 @@
+"""OpenTelemetry's API on coati: what is written against ``opentelemetry-api`` records through it.
+
+:func:`install` makes the providers of this package the process's own, so that every
+instrumentation package finds them; providers may also be made and handed over one by one, beside
+those of other SDKs.
+"""
+
+from __future__ import annotations
+
+try:
+    import opentelemetry.context  # noqa: F401
+except ImportError as error:  # pragma: no cover - told to the user
+    raise ImportError(
+        "coati.otel needs the OpenTelemetry API: pip install opentelemetry-api"
+    ) from error
+
+from coati.otel._global import Global
+
+__all__ = ["install", "is_installed", "uninstall"]
+
+#: What :func:`install` puts in place, in this order.
+_GLOBALS: list[Global] = []
+
+
+def install() -> None:
+    """Make coati's providers the process's own: what asks the API for one gets them.
+
+    What was set before, by whomever, is set again by :func:`uninstall`.
+    """
+    for place in _GLOBALS:
+        place.put()
+
+
+def uninstall() -> None:
+    """Take back what :func:`install` did."""
+    for place in reversed(_GLOBALS):
+        place.take_back()
+
+
+def is_installed() -> bool:
+    """Whether coati's providers are the process's own."""
+    return any(place.is_put for place in _GLOBALS)
