@@ -1,0 +1,399 @@
+"""One call of a model, tool, agent, retriever or workflow: its span, and its metrics at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Literal
+
+from coati import Span, SpanContext, Token, Tracer, attach, get_tracer
+from coati.genai import metrics
+from coati.genai.content import captures_content, kept, messages
+from coati.genai.names import UNKNOWN, provider_name
+from coati.genai.prices import cost, ready
+from coati.genai.usage import Usage
+
+_INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
+_DURATIONS = {
+    "execute_tool": "gen_ai.execute_tool.duration",
+    "invoke_agent": "gen_ai.invoke_agent.duration",
+    "invoke_workflow": "gen_ai.invoke_workflow.duration",
+    **dict.fromkeys(_INFERENCE, f"{metrics.INFERENCE}.duration"),
+}
+#: The spans on which nobody's model is told of.
+_INTERNAL = frozenset({"execute_tool", "invoke_agent", "invoke_workflow", "plan"})
+#: Attributes that metrics have as labels too.
+_LABELS = (
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.agent.name",
+    "gen_ai.tool.name",
+    "gen_ai.tool.type",
+    "gen_ai.workflow.name",
+    "server.address",
+    "server.port",
+)
+_REQUEST = {
+    "model": "model",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "seed": "seed",
+    "stop": "stop_sequences",
+    "stop_sequences": "stop_sequences",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "choice_count": "choice.count",
+    "n": "choice.count",
+    "stream": "stream",
+}
+
+_current: ContextVar[Operation | None] = ContextVar("coati.genai.operation", default=None)
+
+
+class Operation:
+    """An operation under way, with its span; ``end()`` ends it, once, from any thread.
+
+    In a ``with`` or ``async with`` statement it is current, and fails with what leaves the
+    statement. Else nothing is current: ``attach()`` makes it so. Nothing here raises because of
+    what it is told.
+
+    Args:
+        operation: OpenTelemetry's name, such as ``chat`` or ``execute_tool``.
+        subject: what is called; the span is called ``{operation} {subject}``.
+        kind: kind of the span.
+        parent: the operation, span or context around it; the current one unless given.
+        tracer: the tracer, or its name.
+        start_time: ns since the epoch, where it began earlier than now.
+        attributes: more attributes of the span; None values are left out.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_agent",
+        "_attributes",
+        "_begun",
+        "_calls",
+        "_chunk",
+        "_chunks",
+        "_dollars",
+        "_error",
+        "_first",
+        "_open",
+        "_per_chunk",
+        "_reset",
+        "_response",
+        "_started",
+        "_token",
+        "_tokens",
+        "_usage",
+        "operation",
+        "span",
+    )
+
+    def __init__(
+        self,
+        operation: str,
+        subject: str | None = None,
+        *,
+        kind: Literal["internal", "client"] = "internal",
+        parent: Operation | Span | SpanContext | None = None,
+        tracer: str | Tracer = "coati.genai",
+        start_time: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.operation = operation
+        self._attributes: dict[str, Any] = {"gen_ai.operation.name": operation}
+        for name, value in (attributes or {}).items():
+            if value is not None:
+                self._attributes[name] = value
+        outer = parent if isinstance(parent, Operation) else None
+        if parent is None:
+            outer = _current.get()
+        self._agent: Operation | None = outer and outer._for_children()
+        self._open = [True]
+        self._usage: Usage | None = None
+        self._tokens: Usage | None = None
+        self._dollars: float | None = None
+        self._calls = {"inference": 0, "tool": 0}
+        self._response: str | None = None
+        self._error: str | None = None
+        self._chunks = 0
+        self._chunk = self._first = 0
+        self._per_chunk: Any = None
+        self._token: Token | None = None
+        self._reset: Any = None
+        self._started = start_time
+        if not isinstance(tracer, Tracer):
+            tracer = get_tracer(tracer)
+        #: The span of the operation.
+        self.span: Span = tracer.start_span(
+            f"{operation} {subject}" if subject else operation,
+            parent=parent.span if isinstance(parent, Operation) else parent,
+            kind=kind,
+            start_time=start_time,
+            attributes=self._attributes,
+        )
+        self._begun = time.perf_counter_ns()
+
+    def _for_children(self) -> Operation | None:
+        """Whom model and tool calls inside count for."""
+        return self if self.operation in ("invoke_agent", "invoke_workflow") else self._agent
+
+    def attach(self) -> Token:
+        """Make its span current, until the token is detached."""
+        return attach(self.span)
+
+    def set(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> Operation:
+        """Set attributes of its span, those that are not None."""
+        for name, value in {**(attributes or {}), **more}.items():
+            if value is not None:
+                self._attributes[name] = value
+                self.span.set_attribute(name, value)
+        return self
+
+    def request(self, parameters: Mapping[str, Any] | None = None, /, **more: Any) -> Operation:
+        """Tell of what was asked for: ``temperature``, ``max_tokens``, ``top_p``, ``top_k``,
+        ``seed``, ``stop``, ``frequency_penalty``, ``presence_penalty``, ``n``, ``stream``,
+        ``model``. Other names and None values are passed over, so that all parameters of a call may
+        be given as they are."""
+        for name, value in {**(parameters or {}), **more}.items():
+            known = _REQUEST.get(name)
+            if known is None or value is None or (known == "choice.count" and value == 1):
+                continue
+            if known == "stop_sequences" and isinstance(value, str):
+                value = [value]  # noqa: PLW2901 - one or several
+            self.set({f"gen_ai.request.{known}": value})
+        return self
+
+    def first_chunk(self) -> None:
+        """Tell of the first chunk of an answer that comes as a stream; later calls do nothing."""
+        if self._first == 0:
+            self._first = self._chunk = time.perf_counter_ns()
+            self._chunks = 1
+            self.set(
+                {
+                    "gen_ai.request.stream": True,
+                    "gen_ai.response.time_to_first_chunk": (self._first - self._begun) / 1e9,
+                }
+            )
+            if self.operation in _INFERENCE:
+                name = f"{metrics.INFERENCE}.time_per_output_chunk"
+                self._per_chunk = metrics.recorder(name, self._labels())
+
+    def chunk(self) -> None:
+        """Tell of a chunk, the first one included."""
+        if self._first == 0:
+            return self.first_chunk()
+        now = time.perf_counter_ns()
+        self._chunks += 1
+        if self._per_chunk is not None:
+            self._per_chunk((now - self._chunk) / 1e9)
+        self._chunk = now
+        return None
+
+    def response(
+        self,
+        *,
+        model: str | None = None,
+        id: str | None = None,
+        finish_reasons: Any = None,
+        usage: Any = None,
+    ) -> Operation:
+        """Tell of the answer. What is given later replaces what was given before.
+
+        Args:
+            model: the model that answered.
+            id: the answer's id.
+            finish_reasons: why each choice ended: a text or several.
+            usage: a :class:`Usage`, or anything that ``Usage.of`` reads.
+        """
+        if isinstance(finish_reasons, str):
+            finish_reasons = [finish_reasons]
+        self.set(
+            {
+                "gen_ai.response.model": model,
+                "gen_ai.response.id": id,
+                "gen_ai.response.finish_reasons": finish_reasons or None,
+            }
+        )
+        self._response = model or self._response
+        if usage is not None:
+            found = Usage.of(usage, self._attributes.get("gen_ai.provider.name"))
+            self._usage = found or self._usage
+        return self
+
+    def input(self, content: Any | Callable[[], Any]) -> Operation:
+        """Keep what the model or the agent was told, if contents are kept.
+
+        Texts, dicts with ``role`` and ``content``, messages with ``parts``, one or several, or a
+        function that gives them, which is called only then.
+        """
+        return self._keep("gen_ai.input.messages", content, "user")
+
+    def output(self, content: Any | Callable[[], Any]) -> Operation:
+        """Keep what it answered, if contents are kept; as ``input``."""
+        return self._keep("gen_ai.output.messages", content, "assistant")
+
+    def instructions(self, content: Any | Callable[[], Any]) -> Operation:
+        """Keep the system's instructions, if contents are kept."""
+        if captures_content():
+            found = kept(content)
+            parts = [{"type": "text", "content": found}] if isinstance(found, str) else found
+            self.set({"gen_ai.system_instructions": parts})
+        return self
+
+    def arguments(self, content: Any | Callable[[], Any]) -> Operation:
+        """Keep the arguments of a tool call, if contents are kept."""
+        if captures_content():
+            self.set({"gen_ai.tool.call.arguments": kept(content)})
+        return self
+
+    def result(self, content: Any | Callable[[], Any]) -> Operation:
+        """Keep the result of a tool call, if contents are kept."""
+        if captures_content():
+            self.set({"gen_ai.tool.call.result": kept(content)})
+        return self
+
+    def _keep(self, name: str, content: Any, role: str) -> Operation:
+        if captures_content():
+            found = kept(content)
+            if found is not None:
+                self.set({name: messages(found, role)})
+        return self
+
+    def fail(self, error: BaseException | str, description: str | None = None) -> None:
+        """Tell of an error: an exception, or what kind of error it was and what it said."""
+        if isinstance(error, BaseException):
+            kind = type(error)
+            plain = kind.__module__ in ("builtins", None)
+            self._error = kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
+            self.span.record_exception(error)
+            description = description if description is not None else _text(error)
+        else:
+            self._error = error
+        self.span.set_attribute("error.type", self._error)
+        self.span.set_status("error", description or None)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it, now or at ``end_time`` in ns since the epoch; later calls do nothing."""
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        ended = time.perf_counter_ns()
+        seconds = (ended - self._begun) / 1e9
+        if self._started is not None:
+            seconds = max((end_time or time.time_ns()) - self._started, 0) / 1e9
+        if end_time is None and self._usage is not None and not ready():
+            # What looking for prices takes is not the call's.
+            end_time = time.time_ns()
+        labels = self._labels()
+        self._tell_usage(labels)
+        if self._chunks:
+            self.span.set_attribute("coati.stream.chunks", self._chunks)
+        self.span.end(end_time)
+        if self._error is not None:
+            labels["error.type"] = self._error
+        if self._first and self.operation in _INFERENCE:
+            first = (self._first - self._begun) / 1e9
+            metrics.record(f"{metrics.INFERENCE}.time_to_first_chunk", first, labels)
+        duration = _DURATIONS.get(self.operation, "gen_ai.client.operation.duration")
+        metrics.record(duration, seconds, labels)
+        if self.operation == "invoke_agent":
+            for kind, calls in self._calls.items():
+                metrics.record(f"gen_ai.invoke_agent.{kind}_calls", calls, labels)
+
+    def _labels(self) -> dict[str, Any]:
+        known = self._attributes
+        labels = {name: known[name] for name in _LABELS if name in known}
+        if self.operation not in _INTERNAL:
+            labels.setdefault("gen_ai.provider.name", UNKNOWN)
+        if self._response is not None:
+            labels["gen_ai.response.model"] = self._response
+        return labels
+
+    def _tell_usage(self, labels: Mapping[str, Any]) -> None:
+        inference = self.operation in _INFERENCE
+        usage, dollars = self._usage, None
+        provider = self._attributes.get("gen_ai.provider.name")
+        model = self._response or self._attributes.get("gen_ai.request.model")
+        if usage is not None and self.operation not in _INTERNAL:
+            dollars = cost(provider, model, usage)
+            if dollars is None and model != self._attributes.get("gen_ai.request.model"):
+                dollars = cost(provider, self._attributes.get("gen_ai.request.model"), usage)
+        self._count_for_agent(usage, dollars)
+        if dollars is not None:
+            self.span.set_attribute("coati.usage.cost_usd", dollars)
+            metrics.add("coati.usage.cost_usd", dollars, labels)
+        if self.operation == "invoke_agent" and usage is None and self._tokens is not None:
+            # Caches of different models are not added up.
+            usage = Usage(self._tokens.input_tokens, self._tokens.output_tokens)
+        if self._dollars is not None:
+            self.span.set_attribute("coati.usage.total_cost_usd", self._dollars)
+        if usage is None:
+            return
+        told = usage.attributes()
+        self.span.set_attributes(told)
+        if not inference:
+            return
+        for name, tokens in told.items():
+            metrics.add(f"{metrics.INFERENCE}.{name.removeprefix('gen_ai.')}", tokens, labels)
+        for name in ("input_tokens", "output_tokens"):
+            tokens = getattr(usage, name)
+            if tokens is not None:
+                metrics.record(f"{metrics.INFERENCE}.operation.{name}", tokens, labels)
+
+    def _count_for_agent(self, usage: Usage | None, dollars: float | None) -> None:
+        """Add to what those around it have used."""
+        inference = self.operation in _INFERENCE
+        outer = self._agent
+        while outer is not None:
+            if inference:
+                outer._calls["inference"] += 1
+            elif self.operation == "execute_tool":
+                outer._calls["tool"] += 1
+            if inference and usage is not None:
+                outer._tokens = usage + outer._tokens
+            if dollars is not None:
+                outer._dollars = dollars + (outer._dollars or 0.0)
+            outer = outer._agent
+
+    def __enter__(self) -> Operation:
+        self._token = attach(self.span)
+        self._reset = _current.set(self)
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._token is not None:
+            self._token.detach()
+        # It may be left in another context than entered, as by an abandoned generator.
+        with contextlib.suppress(ValueError):
+            _current.reset(self._reset)
+        if error is not None:
+            self.fail(error)
+        self.end()
+
+    async def __aenter__(self) -> Operation:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"<unprintable {type(error).__name__}>"
+
+
+def provided(provider: object, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Attributes with the provider's name, which is required."""
+    return {"gen_ai.provider.name": provider_name(provider), **(attributes or {})}
