@@ -474,3 +474,26 @@ def test_before_init_and_after_shutdown() -> None:
         call.chunk()
         call.response(usage=Usage(1, 1))
         call.fail("late")
+
+
+def test_steps_and_own_spans_lie_between(engine: Engine) -> None:
+    worker = genai.agent("planner")
+    step = genai.step("task look", parent=worker)
+    own = coati.get_tracer("own").start_span("own", parent=step.span)
+    call = genai.inference("m", provider="openai", parent=own, within=step)
+    call.response(usage=Usage(10, 2)).end()
+    own.end()
+    step.end()
+    worker.end()
+    spans = {span["span"]: span for span in engine.spans()}
+    parents = {name: span.get("parent_span_id") for name, span in spans.items()}
+    assert parents == {
+        "chat m": spans["own"]["span_id"],
+        "own": spans["task look"]["span_id"],
+        "task look": spans["invoke_agent planner"]["span_id"],
+        "invoke_agent planner": None,
+    }
+    assert "attributes" not in spans["task look"]
+    assert spans["invoke_agent planner"]["attributes"]["gen_ai.usage.input_tokens"] == 10
+    durations = metric("gen_ai.client.operation.duration")
+    assert not [found for found in durations if "gen_ai.operation.name" not in found.labels]

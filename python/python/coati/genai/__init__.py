@@ -4,7 +4,7 @@ Spans and metrics are recorded once, by the newest names; the configuration's ``
 chooses the names that leave the process.
 """
 
-from coati.genai.calls import agent, embeddings, inference, retrieval, tool, workflow
+from coati.genai.calls import agent, embeddings, inference, retrieval, step, tool, workflow
 from coati.genai.content import captures_content
 from coati.genai.names import provider_name
 from coati.genai.operation import Operation
@@ -23,6 +23,7 @@ __all__ = [
     "provider_name",
     "retrieval",
     "set_prices",
+    "step",
     "tool",
     "workflow",
 ]

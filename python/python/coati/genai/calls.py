@@ -18,6 +18,7 @@ def inference(
     provider: object = None,
     operation: str = "chat",
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     server_address: str | None = None,
@@ -32,6 +33,7 @@ def inference(
         provider: whose it is, as libraries or OpenTelemetry call it; see ``provider_name``.
         operation: ``chat``, ``generate_content`` or ``text_completion``.
         parent: the operation, span or context around it; the current one unless given.
+        within: the operation that this is part of, where ``parent`` is a span that is in it.
         tracer: the tracer, or its name.
         start_time: ns since the epoch, where it began earlier than now.
         server_address: host that is asked.
@@ -51,6 +53,7 @@ def inference(
         model,
         kind="client",
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=provided(provider, own),
@@ -63,6 +66,7 @@ def embeddings(
     *,
     provider: object = None,
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -73,6 +77,7 @@ def embeddings(
         provider=provider,
         operation="embeddings",
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=attributes,
@@ -84,6 +89,7 @@ def retrieval(
     *,
     provider: object = None,
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -94,6 +100,7 @@ def retrieval(
         data_source,
         kind="client",
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=provided(provider, {"gen_ai.data_source.id": data_source, **(attributes or {})}),
@@ -112,6 +119,7 @@ def agent(
     operation: Literal["invoke_agent", "create_agent", "plan"] = "invoke_agent",
     kind: Literal["internal", "client"] | None = None,
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -138,6 +146,7 @@ def agent(
         name,
         kind=kind,
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=own,
@@ -151,6 +160,7 @@ def tool(
     type: str | None = "function",
     description: str | None = None,
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -167,6 +177,7 @@ def tool(
         "execute_tool",
         name,
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=own,
@@ -178,6 +189,7 @@ def workflow(
     *,
     conversation_id: str | None = None,
     parent: _Parent = None,
+    within: Operation | None = None,
     tracer: str | Tracer = "coati.genai",
     start_time: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -192,7 +204,32 @@ def workflow(
         "invoke_workflow",
         name,
         parent=parent,
+        within=within,
         tracer=tracer,
         start_time=start_time,
         attributes=own,
+    )
+
+
+def step(
+    name: str,
+    *,
+    parent: _Parent = None,
+    within: Operation | None = None,
+    tracer: str | Tracer = "coati.genai",
+    start_time: int | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Operation:
+    """A step that has no convention, such as a task or a node: a span without metrics.
+
+    Calls inside count for the agent and the workflow around it.
+    """
+    return Operation(
+        "",
+        name,
+        parent=parent,
+        within=within,
+        tracer=tracer,
+        start_time=start_time,
+        attributes=attributes,
     )

@@ -65,10 +65,12 @@ class Operation:
     what it is told.
 
     Args:
-        operation: OpenTelemetry's name, such as ``chat`` or ``execute_tool``.
+        operation: OpenTelemetry's name, such as ``chat`` or ``execute_tool``; empty for a step that
+            has none, which has a span and no metrics.
         subject: what is called; the span is called ``{operation} {subject}``.
         kind: kind of the span.
         parent: the operation, span or context around it; the current one unless given.
+        within: the operation that this is part of, where ``parent`` is a span that is in it.
         tracer: the tracer, or its name.
         start_time: ns since the epoch, where it began earlier than now.
         attributes: more attributes of the span; None values are left out.
@@ -104,17 +106,20 @@ class Operation:
         *,
         kind: Literal["internal", "client"] = "internal",
         parent: Operation | Span | SpanContext | None = None,
+        within: Operation | None = None,
         tracer: str | Tracer = "coati.genai",
         start_time: int | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
         self.operation = operation
-        self._attributes: dict[str, Any] = {"gen_ai.operation.name": operation}
+        self._attributes: dict[str, Any] = {}
+        if operation:
+            self._attributes["gen_ai.operation.name"] = operation
         for name, value in (attributes or {}).items():
             if value is not None:
                 self._attributes[name] = value
-        outer = parent if isinstance(parent, Operation) else None
-        if parent is None:
+        outer = parent if isinstance(parent, Operation) else within
+        if parent is None and outer is None:
             outer = _current.get()
         self._agent: Operation | None = outer and outer._for_children()
         self._open = [True]
@@ -134,7 +139,7 @@ class Operation:
             tracer = get_tracer(tracer)
         #: The span of the operation.
         self.span: Span = tracer.start_span(
-            f"{operation} {subject}" if subject else operation,
+            f"{operation} {subject}" if operation and subject else operation or str(subject),
             parent=parent.span if isinstance(parent, Operation) else parent,
             kind=kind,
             start_time=start_time,
@@ -286,6 +291,9 @@ class Operation:
         try:
             self._open.pop()
         except IndexError:
+            return
+        if not self.operation:
+            self.span.end(end_time)
             return
         ended = time.perf_counter_ns()
         seconds = (ended - self._begun) / 1e9
