@@ -127,6 +127,7 @@ def test_run(program: Any, dashes: list[str]) -> None:
     assert program.stdout == "__main__ ['--flag', '-x', '1'] 42\n"
     assert program.stderr == (
         "coati: 1 logs recorded, 1 delivered; 0 spans recorded, 0 delivered\n"
+        "coati: written to file out.jsonl\n"
     )
     assert program.messages() == ["hello"]
 

@@ -85,3 +85,26 @@ def test_sinks_may_stay(engine: Any) -> None:
     logger.info("twice")
     assert stream.getvalue() == "twice\n"
     assert [line["message"] for line in engine.logs()] == ["twice"]
+
+
+def test_beside_sinks_of_the_program(engine: Any) -> None:
+    extras: list[Any] = []
+    remove = type(logger).remove
+    coati.loguru.install(beside=True)
+    coati.loguru.install(beside=True)
+    logger.remove()
+    own = logger.add(lambda message: extras.append(message.record["extra"]))
+    logger.info("once")
+    logger.configure(handlers=[])
+    logger.info("twice")
+    with coati.get_tracer("t").span("s"):
+        own = logger.add(lambda message: extras.append(message.record["extra"]))
+        logger.info("third")
+    assert extras == [{}, {}]
+    coati.loguru.uninstall()
+    assert type(logger).remove is remove
+    logger.info("unseen")
+    logger.remove(own)
+    lines = [line for line in engine.records() if "message" in line]
+    assert [line["message"] for line in lines] == ["once", "twice", "third"]
+    assert "trace_id" in lines[2]

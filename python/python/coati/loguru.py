@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 from typing import Any
 
@@ -13,7 +15,21 @@ __all__ = ["install", "patcher", "sink", "uninstall"]
 
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 _IDS = ("trace_id", "span_id")
-_handler: int | None = None
+_LOGGER: Any = type(logger)
+_REMOVE = _LOGGER.remove
+
+
+class _Installed:
+    """What is in force."""
+
+    def __init__(self, handler: int, level: str | int, keep: bool, beside: bool) -> None:
+        self.handler = handler
+        self.level = level
+        self.keep = keep
+        self.beside = beside
+
+
+_installed: _Installed | None = None
 
 
 def sink(message: Any) -> None:
@@ -48,12 +64,14 @@ def patcher(record: Any) -> None:
         record["extra"].setdefault("span_id", span.span_id)
 
 
-def install(level: str | int = 0, *, keep: bool = False) -> int:
+def install(level: str | int = 0, *, keep: bool = False, beside: bool = False) -> int:
     """Make loguru's ``logger`` record through coati.
 
     Args:
         level: lowest level recorded, by name or number.
         keep: whether the sinks that were added before stay.
+        beside: whether the program is to notice nothing: its sinks stay and are given no ids, and
+            coati's outlasts a ``logger.remove()`` of all.
 
     Returns:
         The sink's id, as ``logger.add`` gives it.
@@ -61,25 +79,52 @@ def install(level: str | int = 0, *, keep: bool = False) -> int:
     Raises:
         ValueError: there is no such level.
     """
-    global _handler  # noqa: PLW0603 - a program has one `logger`
-    added = logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
+    global _installed  # noqa: PLW0603 - a program has one `logger`
+    keep = keep or beside
+    added = _add(level)
     if not keep:
         # Its own sinks cannot be listed, only removed all at once.
-        logger.remove()
-        added = logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
-    elif _handler is not None:
-        logger.remove(_handler)
-    logger.configure(patcher=patcher)
-    _handler = added
+        _REMOVE(logger)
+        added = _add(level)
+    elif _installed is not None:
+        with contextlib.suppress(ValueError):
+            _REMOVE(logger, _installed.handler)
+    _installed = _Installed(added, level, keep, beside)
+    if beside:
+        _LOGGER.remove = _remove
+    else:
+        _LOGGER.remove = _REMOVE
+        logger.configure(patcher=patcher)
     return added
 
 
 def uninstall() -> None:
-    """Take the sink and the patcher away; loguru writes to standard error again, as it begins."""
-    global _handler  # noqa: PLW0603
-    if _handler is None:
+    """Take the sink and the patcher away.
+
+    Where the program's own sinks were not kept, loguru writes to standard error again, as it
+    begins.
+    """
+    global _installed  # noqa: PLW0603
+    if _installed is None:
         return
-    logger.remove()
-    logger.add(sys.stderr)
-    logger.configure(patcher=lambda record: None)
-    _handler = None
+    _LOGGER.remove = _REMOVE
+    if _installed.keep:
+        with contextlib.suppress(ValueError):
+            _REMOVE(logger, _installed.handler)
+    else:
+        _REMOVE(logger)
+        logger.add(sys.stderr)
+    if not _installed.beside:
+        logger.configure(patcher=lambda record: None)
+    _installed = None
+
+
+def _add(level: str | int) -> int:
+    return logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
+
+
+@functools.wraps(_REMOVE)
+def _remove(self: Any, handler_id: int | None = None) -> None:
+    _REMOVE(self, handler_id)
+    if handler_id is None and _installed is not None and _installed.beside:
+        _installed.handler = _add(_installed.level)

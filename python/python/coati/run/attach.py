@@ -1,0 +1,58 @@
+"""Attaches adapters when the program imports what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coati.run.hook import Hook
+from coati.run.table import Adapter
+
+__all__ = ["Attachments"]
+
+
+class Attachments:
+    """The adapters of one run, and what has become of each.
+
+    An adapter that fails is told in :attr:`failed`; the program does not see it.
+    """
+
+    def __init__(self, adapters: Iterable[Adapter]) -> None:
+        self._adapters = tuple(adapters)
+        #: Names of adapters in force, in the order in which they were attached.
+        self.attached: list[str] = []
+        #: Why others are not.
+        self.failed: dict[str, str] = {}
+        names = {adapter.waits_for for adapter in self._adapters}
+        self._hook = Hook(names, before=self._detach, after=self._attach)
+
+    def install(self) -> None:
+        """Attach what is imported already, and the others when they are."""
+        self._hook.install()
+
+    def remove(self) -> None:
+        """Take everything back."""
+        self._hook.remove()
+        for name in [adapter.waits_for for adapter in reversed(self._adapters)]:
+            self._detach(name)
+
+    def _attach(self, name: str) -> None:
+        for adapter in self._adapters:
+            if adapter.waits_for != name or adapter.name in self.attached:
+                continue
+            try:
+                adapter.attach(adapter.load())
+            except Exception as error:
+                self.failed[adapter.name] = f"{type(error).__name__}: {error}"
+            else:
+                self.failed.pop(adapter.name, None)
+                self.attached.append(adapter.name)
+
+    def _detach(self, name: str) -> None:
+        for adapter in self._adapters:
+            if adapter.waits_for != name or adapter.name not in self.attached:
+                continue
+            self.attached.remove(adapter.name)
+            try:
+                adapter.detach(adapter.load())
+            except Exception as error:
+                self.failed[adapter.name] = f"{type(error).__name__}: {error}"

@@ -1,0 +1,65 @@
+"""Which packages have an adapter."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+__all__ = ["ADAPTERS", "Adapter"]
+
+
+def _install(adapter: ModuleType) -> Any:
+    return adapter.install()
+
+
+def _uninstall(adapter: ModuleType) -> Any:
+    return adapter.uninstall()
+
+
+class Adapter(NamedTuple):
+    """What stands between a package and coati."""
+
+    #: What it is called on the command line and in reports.
+    name: str
+    #: The module whose import it waits for.
+    waits_for: str
+    #: What the package index calls the package; empty for the standard library.
+    distribution: str
+    #: The adapter itself, and how it is attached and taken away.
+    module: str
+    attach: Callable[[ModuleType], Any] = _install
+    detach: Callable[[ModuleType], Any] = _uninstall
+
+    def load(self) -> ModuleType:
+        """The adapter."""
+        return importlib.import_module(self.module)
+
+    def version(self) -> str | None:
+        """The version of the package, or None where it is not installed."""
+        from importlib import metadata  # noqa: PLC0415 - only `--list` asks
+
+        package = self.waits_for.partition(".")[0]
+        if importlib.util.find_spec(package) is None:
+            return None
+        if not self.distribution:
+            return "standard library"
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return "unknown version"
+
+
+def _beside(adapter: ModuleType) -> Any:
+    """The program's own sinks stay."""
+    return adapter.install(beside=True)
+
+
+#: One line each; `coati run --list` shows them in this order.
+ADAPTERS = (
+    Adapter("logging", "logging", "", "coati.logging"),
+    Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
+    Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
+)

@@ -1,0 +1,369 @@
+"""``coati run``: a program runs as under plain Python, and is recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_until
+
+RUN = [sys.executable, "-m", "coati", "run"]
+SINK = '[[sinks]]\ntype = "file"\npath = "out.jsonl"\n'
+Result = tuple[int, str, str]
+
+
+class Both:
+    """The same command under plain Python and under ``coati run``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "coati.toml").write_text(SINK)
+        self.summary: list[str] = []
+
+    def write(self, name: str, source: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(source))
+
+    def call(self, start: list[str], arguments: list[str], stdin: str, **env: str) -> Result:
+        done = subprocess.run(
+            [*start, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=self.folder,
+            env={**os.environ, "COATI_CONFIG_FILE": str(self.folder / "coati.toml"), **env},
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def same(self, *arguments: str, stdin: str = "", **env: str) -> Result:
+        """Status, output and errors, the same for both but for the summary."""
+        plain = self.call([sys.executable], list(arguments), stdin, **env)
+        status, out, err = self.call([*RUN, "--"], list(arguments), stdin, **env)
+        lines = err.splitlines(keepends=True)
+        self.summary = [line for line in lines if line.startswith("coati: ")]
+        err = "".join(line for line in lines if not line.startswith("coati: "))
+        assert (status, out, err) == plain
+        return plain
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Both:
+    return Both(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("", 0),
+        ("import sys; sys.exit()", 0),
+        ("import sys; sys.exit(7)", 7),
+        ("import sys; sys.exit(-1)", 255),
+        ("import sys; sys.exit('text')", 1),
+        ("import sys; sys.exit((1, 2))", 1),
+        ("raise SystemExit(True)", 1),
+        ("import os; print('x', flush=True); os._exit(9)", 9),
+        ("def f():\n    raise ValueError('mine')\nf()", 1),
+        ("try:\n    1 / 0\nexcept Exception as e:\n    raise OSError(5, 'two') from e", 1),
+        ("raise ExceptionGroup('many', [ValueError(1), OSError(2)])", 1),
+        ("class Own(BaseException): pass\nraise Own", 1),
+        ("def f(:\n", 1),
+        ("import nowhere", 1),
+        ("raise KeyboardInterrupt", -signal.SIGINT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGINT); input()", -signal.SIGINT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM); input()", -signal.SIGTERM),
+        ("import os; os.abort()", -signal.SIGABRT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("import sys; sys.excepthook = lambda *e: print('hook', e[0]); 1 / 0", 1),
+        ("import atexit, sys\natexit.register(print, 'late')\nsys.exit(3)", 3),
+        ("import threading as t\nt.Timer(.1, print, 'x').start()\n1 / 0", 1),
+        ("import threading as t\nx = t.Thread(target=lambda: 1 / 0, name='n')\nx.start()", 0),
+        ("class A:\n    def __del__(self): print('gone', __name__)\na = A()", 0),
+        ("import sys; sys.stderr.close(); sys.stdout.write('x')", 0),
+        ("import sys; print(sys.last_value)", 1),
+        ("import os\nif os.fork(): os.wait()\nelse: raise SystemExit(4)", 0),
+    ],
+)
+def test_ends(both: Both, source: str, status: int) -> None:
+    both.write("app.py", source)
+    found = both.same("app.py")
+    # Without groups the name is unknown, and the status the same.
+    assert found[0] == status
+    own = {"abort", "_exit", "SIGKILL", "stderr.close"}
+    if not any(name in source for name in own):
+        assert both.summary[0] == (
+            "coati: 0 logs recorded, 0 delivered; 0 spans recorded, 0 delivered\n"
+        )
+
+
+SELF = """
+import sys
+shown = {k: v for k, v in vars().items() if k not in {"sys", "shown"}}
+shown["__builtins__"] = type(shown["__builtins__"])
+shown["__loader__"] = getattr(shown["__loader__"], "__name__", 0), type(shown["__loader__"])
+shown["__spec__"] = getattr(shown["__spec__"], "name", None)
+print(shown, sys.argv, sys.path[:2], sys.modules["__main__"].__dict__ is globals())
+print(sys.stdin.read())
+"""
+
+
+def test_a_program_sees_what_it_sees_under_python(both: Both) -> None:
+    both.write("app.py", SELF)
+    both.write("package/__init__.py", "print('package', __name__)")
+    both.write("package/__main__.py", SELF)
+    both.write("package/tool.py", SELF)
+    (both.folder / "linked.py").symlink_to(both.folder / "package" / "tool.py")
+    for arguments in (
+        ["app.py"],
+        ["app.py", "--", "-x", "--list"],
+        ["./package/../app.py", "1"],
+        [str(both.folder / "app.py")],
+        ["linked.py"],
+        ["package"],
+        ["-m", "package", "-m"],
+        ["-m", "package.tool", "x"],
+        ["-mapp", "x"],
+        ["-c", SELF, "-c", "x"],
+    ):
+        assert "'x': " not in both.same(*arguments, stdin="input")[1]
+        both.same(
+            *arguments, stdin="input", PYTHONSAFEPATH="1", PYTHONPATH=os.pathsep.join(sys.path)
+        )
+    both.same(
+        "-", "a", stdin="import sys; print(sys.argv, sys.path[0], __file__, sys.stdin.read())"
+    )
+    assert both.same("-m", "nowhere")[0] == 1
+    assert both.same("-m", "package.nowhere")[0] == 1
+    both.write("empty/other.py", "")
+    assert both.same("empty")[0] == 1
+
+
+def test_compiled_programs_and_archives(both: Both) -> None:
+    both.write("app.py", SELF)
+    make = "import py_compile, zipfile; py_compile.compile('app.py', cfile='app.pyc'); "
+    make += "zipfile.ZipFile('app.zip', 'w').write('app.py', '__main__.py')"
+    subprocess.run([sys.executable, "-c", make], cwd=both.folder, check=True)
+    assert both.same("app.pyc", "x")[0] == 0
+    assert both.same("app.zip", "x")[0] == 0
+
+
+def test_an_exception_shows_nothing_of_ours(both: Both) -> None:
+    both.write("broken.py", "def f(): return 1 / 0\nf()\n")
+    both.write("prometheus_client.py", "import broken\n")
+    both.write("app.py", "def main():\n    import prometheus_client\nmain()\n")
+    error = both.same("app.py")[2]
+    assert "in f" in error
+    assert "importlib" not in error
+    assert "coati" not in error
+
+
+def test_pickles_and_processes_find_the_program(both: Both) -> None:
+    both.write(
+        "app.py",
+        """
+        import multiprocessing, pickle, sys
+        from concurrent.futures import ProcessPoolExecutor
+
+        class Thing:
+            def __init__(self, n): self.n = n
+
+        def work(thing):
+            print(__name__, sys.argv, flush=True)
+            return Thing(thing.n + 1)
+
+        if __name__ == "__main__":
+            assert pickle.loads(pickle.dumps(Thing(3))).n == 3
+            for method in ("fork", "spawn", "forkserver"):
+                context = multiprocessing.get_context(method)
+                with ProcessPoolExecutor(1, mp_context=context) as pool:
+                    print(method, pool.submit(work, Thing(1)).result().n, flush=True)
+                child = context.Process(target=sys.exit, args=(5,))
+                child.start()
+                child.join()
+                print(child.exitcode, flush=True)
+                child = context.Process(target=__import__("time").sleep, args=(600,))
+                child.start()
+                child.terminate()
+                child.join()
+                print(child.exitcode, flush=True)
+        """,
+    )
+    assert both.same("app.py")[0] == 0
+    assert both.same("-m", "app")[0] == 0
+
+
+def test_handlers_of_the_program(both: Both) -> None:
+    both.write(
+        "app.py",
+        """
+        import os, signal, sys
+        def end(number, frame):
+            print("got", number)
+            sys.exit(6)
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+            signal.signal(getattr(signal, name), end)
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        signal.pause()
+        """,
+    )
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        assert both.same("app.py", name)[0] == 6
+        assert len(both.summary) > 1
+
+
+def test_a_signal_from_outside_ends_it_with_its_records(both: Both) -> None:
+    both.write(
+        "app.py",
+        """
+        import logging, sys, time
+        logging.getLogger("app").warning("last words")
+        open("ready", "w").close()
+        time.sleep(600)
+        """,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        env = {**os.environ, "COATI_CONFIG_FILE": "coati.toml"}
+        child = subprocess.Popen(
+            [*RUN, "app.py"], cwd=both.folder, env=env, stderr=subprocess.PIPE, text=True
+        )
+        wait_until((both.folder / "ready").exists)
+        child.send_signal(number)
+        error = child.communicate(timeout=120)[1]
+        assert child.returncode == -number
+        assert "coati: 1 logs recorded, 1 delivered; 0 spans recorded, 0 delivered\n" in error
+        assert (both.folder / "out.jsonl").read_text().count("last words") == 1
+        (both.folder / "out.jsonl").unlink()
+        (both.folder / "ready").unlink()
+
+
+def test_an_ignored_signal_stays_ignored(both: Both) -> None:
+    both.write(
+        "app.py",
+        """
+        import os, signal
+        print(signal.getsignal(signal.SIGTERM) == signal.SIG_IGN)
+        os.kill(os.getpid(), signal.SIGTERM)
+        """,
+    )
+    both.write(
+        "start.py",
+        """
+        import os, signal, sys
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+        """,
+    )
+    command = [sys.executable, "start.py", "-m", "coati", "run", "--quiet", "app.py"]
+    done = subprocess.run(
+        command, cwd=both.folder, capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout == "True\n"
+    assert done.stderr == ""
+
+
+def test_loggers_are_recorded_beside_what_the_program_does(program: Any) -> None:
+    (program.folder / "coati.toml").write_text(SINK)
+    (program.folder / "app.py").write_text(
+        "import logging\n"
+        "from loguru import logger\n"
+        "logging.basicConfig(level='INFO', format='std %(message)s')\n"
+        "logging.getLogger('app').info('hello %s', 'you', extra={'user': 1})\n"
+        "logger.remove()\n"
+        "logger.add(lambda m: print('guru', m, end=''), format='{message} {extra}')\n"
+        "logger.info('there')\n"
+    )
+    program.call([*RUN, "--config", "coati.toml", "--service", "shop", "app.py"])
+    assert program.stdout == "guru there {}\n"
+    lines = program.stderr.splitlines()
+    assert lines[:2] == [
+        "std hello you",
+        "coati: 2 logs recorded, 2 delivered; 0 spans recorded, 0 delivered",
+    ]
+    assert lines[2] == "coati: attached to logging, loguru"
+    assert lines[3].startswith("coati: written to file ")
+    first, second = program.records()
+    assert (first["message"], first["user"], first["service"]) == ("hello you", 1, "shop")
+    assert (second["message"], second["logger"]) == ("there", "__main__")
+    program.call([*RUN, "--only", "loguru", "--quiet", "app.py"], COATI_CONFIG_FILE="coati.toml")
+    assert program.stderr == "std hello you\n"
+    program.call([*RUN, "--without=loguru,logging", "app.py"], COATI_CONFIG_FILE="coati.toml")
+    assert program.stderr.splitlines()[1].startswith("coati: 0 logs recorded")
+
+
+def test_the_program_may_start_coati_itself(program: Any) -> None:
+    (program.folder / "coati.toml").write_text(SINK)
+    (program.folder / "app.py").write_text(
+        "import coati\n"
+        "log = coati.get_logger('app')\n"
+        "log.info('early')\n"
+        "assert coati.init() is coati.init()\n"
+        "log.info('still')\n"
+        "try:\n"
+        "    coati.init('own', config={'nonsense': 1})\n"
+        "except coati.ConfigError as error:\n"
+        "    print('nonsense' in str(error))\n"
+        "log.info('again')\n"
+        "sink = {'type': 'file', 'path': 'out-own.jsonl'}\n"
+        "coati.init('own', config={'sinks': [sink]})\n"
+        "coati.init('own', config={'sinks': [sink]})\n"
+        "log.info('late')\n"
+        "try:\n"
+        "    coati.init('third')\n"
+        "except coati.ConfigError as error:\n"
+        "    print('another' in str(error))\n"
+        "coati.shutdown()\n"
+        "coati.init('third', config={'sinks': [sink]})\n"
+        "log.info('last')\n"
+    )
+    program.call([*RUN, "--config", "coati.toml", "app.py"])
+    assert program.stdout == "True\nTrue\n"
+    assert program.stderr.splitlines()[0] == (
+        "coati: 5 logs recorded, 5 delivered; 0 spans recorded, 0 delivered"
+    )
+    assert program.stderr.splitlines()[-1].endswith("out-own.jsonl")
+    written = {(record["message"], record["service"]) for record in program.records()}
+    ours = {record["service"] for record in program.records() if record["message"] == "early"}
+    assert {service for _, service in written} == {"own", "third", *ours}
+    assert {message for message, _ in written} == {"early", "still", "again", "late", "last"}
+
+
+def test_a_bad_configuration_is_one_line(program: Any) -> None:
+    (program.folder / "app.py").write_text("print('runs')\n")
+    program.call([*RUN, "app.py"], status=2, COATI_LOGS_LEVEL="loud")
+    assert program.stdout == ""
+    (line,) = program.stderr.splitlines()
+    assert "loud" in line
+    for arguments in (["--nonsense", "app.py"], ["--only", "xyz", "app.py"], ["-m"], ["--"]):
+        program.call([*RUN, *arguments], status=2)
+        (line,) = program.stderr.splitlines()
+        assert line.startswith("coati run: ")
+
+
+def test_an_adapter_that_fails_is_told(program: Any) -> None:
+    (program.folder / "coati.toml").write_text(SINK)
+    (program.folder / "app.py").write_text(
+        "import os\n"
+        "os.environ['PROMETHEUS_MULTIPROC_DIR'] = os.getcwd()\n"
+        "import prometheus_client\n"
+        "prometheus_client.Counter('x', 'x').inc()\n"
+        "print('runs')\n"
+    )
+    program.call([*RUN, "app.py"], COATI_CONFIG_FILE="coati.toml")
+    assert program.stdout == "runs\n"
+    assert "coati: not attached to prometheus_client: RuntimeError: " in program.stderr
+
+
+def test_list(program: Any) -> None:
+    program.call([*RUN, "--list", "--only", "logging,prometheus-client"])
+    lines = program.stdout.splitlines()
+    assert lines[0] == "logging: standard library, attached by coati.logging when imported"
+    assert lines[1].startswith("prometheus_client: ")
+    assert len(lines) == 2
