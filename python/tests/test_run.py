@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
+from run_checks import Run, failed, overlap
 
 RUN = [sys.executable, "-m", "coati", "run"]
 SINK = '[[sinks]]\ntype = "file"\npath = "out.jsonl"\n'
@@ -367,3 +368,36 @@ def test_list(program: Any) -> None:
     assert lines[0] == "logging: standard library, attached by coati.logging when imported"
     assert lines[1].startswith("prometheus_client: ")
     assert len(lines) == 2
+
+
+def test_checks_of_runs_see_what_is_wrong(tmp_path: Path) -> None:
+    source = tmp_path / "app.py"
+    source.write_text(
+        "import coati, logging, sys, time\n"
+        "tracer = coati.get_tracer('app')\n"
+        "with tracer.span('turn') as turn:\n"
+        "    with tracer.span('chat', **{'gen_ai.operation.name': 'chat'}) as chat:\n"
+        "        chat.set_attribute('gen_ai.usage.input_tokens', 3)\n"
+        "        logging.warning('inside')\n"
+        "    try:\n"
+        "        with tracer.span('tool'):\n"
+        "            raise KeyError('x')\n"
+        "    except KeyError:\n"
+        "        pass\n"
+        "if sys.argv[1:]:\n"
+        "    span = tracer.start_span('more', parent=turn if 'late' in sys.argv else None)\n"
+        "    time.sleep(0.01)\n"
+        "    span.end()\n"
+    )
+    run = Run(tmp_path, source)
+    assert run.root()["span"] == "turn"
+    assert run.children(run.root()) == ["chat", "tool"]
+    assert run.tree() == "turn\nturn > chat\nturn > tool"
+    assert run.logged_in("inside") == run.one("chat")
+    assert run.tokens() == (3, 0)
+    assert failed(run.one("tool")) == "KeyError"
+    assert not overlap(run.one("chat"), run.one("tool"))
+    for more in ("late", "apart"):
+        (tmp_path / "out.jsonl").unlink()
+        with pytest.raises(AssertionError):
+            Run(tmp_path, source, more).root()
