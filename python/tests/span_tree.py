@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from run_checks import SLACK, nanoseconds
+
 Record = dict[str, Any]
 Path = tuple[str, ...]
 
@@ -53,4 +55,5 @@ class Tree:
         for span in self.spans:
             outer = self.by_id.get(span.get("parent_span_id", ""))
             if outer is not None:
-                assert outer["start"] <= span["start"] <= span["end"] <= outer["end"], span
+                assert nanoseconds(outer["start"]) <= nanoseconds(span["start"]) + SLACK, span
+                assert nanoseconds(span["end"]) <= nanoseconds(outer["end"]) + SLACK, span

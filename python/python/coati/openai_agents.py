@@ -376,7 +376,41 @@ def _provider(model: str | None, host: str | None) -> str | None:
     return None if host else "openai"
 
 
-_installed: tuple[Processor, Any, tuple[Any, ...] | None] | None = None
+class _Installed:
+    """What is in force, and what was so before."""
+
+    def __init__(self, provider: Any, keep_others: bool) -> None:
+        self.processor = Processor()
+        self._provider = provider
+        self._before = _processors(provider)
+        self._set = provider.set_processors
+        if keep_others:
+            provider.register_processor(self.processor)
+        else:
+            provider.set_processors([self.processor])
+        # Processors that a program sets later take the place of each other, not of this one.
+        provider.set_processors = self._set_others
+
+    def _set_others(self, processors: list[Any]) -> None:
+        self._set([*(each for each in processors if each is not self.processor), self.processor])
+
+    def remove(self) -> None:
+        """Put back what was there, and leave what has come since."""
+        if vars(self._provider).get("set_processors") == self._set_others:
+            del self._provider.set_processors
+        now = [each for each in _processors(self._provider) if each is not self.processor]
+        before = [each for each in self._before if each not in now]
+        self._set(before + now)
+        self.processor.shutdown()
+
+
+def _processors(provider: Any) -> tuple[Any, ...]:
+    """What processors there are, which the SDK has no name for."""
+    multi = getattr(provider, "_multi_processor", None)
+    return tuple(getattr(multi, "_processors", ()))
+
+
+_installed: _Installed | None = None
 
 
 def install(*, keep_others: bool = False) -> Processor:
@@ -394,40 +428,21 @@ def install(*, keep_others: bool = False) -> Processor:
         ImportError: there is no OpenAI Agents SDK.
     """
     global _installed  # noqa: PLW0603 - the SDK has one provider
-    if _installed is not None:
-        return _installed[0]
-    try:
-        from agents.tracing import get_trace_provider  # noqa: PLC0415 - only where it is wanted
-        from agents.tracing.processor_interface import TracingProcessor  # noqa: PLC0415
-    except ImportError as error:
-        needs = "coati.openai_agents needs the OpenAI Agents SDK: pip install openai-agents"
-        raise ImportError(needs) from error
-    TracingProcessor.register(Processor)
-    provider = get_trace_provider()
-    before = _processors(provider)
-    processor: Any = Processor()
-    if keep_others:
-        provider.register_processor(processor)
-    else:
-        provider.set_processors([processor])
-    _installed = (processor, provider, before)
-    return processor
+    if _installed is None:
+        try:
+            from agents.tracing import get_trace_provider  # noqa: PLC0415 - only where wanted
+            from agents.tracing.processor_interface import TracingProcessor  # noqa: PLC0415
+        except ImportError as error:
+            needs = "coati.openai_agents needs the OpenAI Agents SDK: pip install openai-agents"
+            raise ImportError(needs) from error
+        TracingProcessor.register(Processor)
+        _installed = _Installed(get_trace_provider(), keep_others)
+    return _installed.processor
 
 
 def uninstall() -> None:
     """Take the processor away and put back those that it replaced."""
     global _installed  # noqa: PLW0603
-    if _installed is None:
-        return
-    processor, provider, before = _installed
-    _installed = None
-    now = _processors(provider)
-    added = [p for p in now or () if p is not processor and p not in (before or ())]
-    provider.set_processors([*(before or ()), *added])
-    processor.shutdown()
-
-
-def _processors(provider: Any) -> tuple[Any, ...] | None:
-    """What processors there are, which the SDK has no name for."""
-    multi = getattr(provider, "_multi_processor", None)
-    return getattr(multi, "_processors", None)
+    if _installed is not None:
+        _installed.remove()
+        _installed = None

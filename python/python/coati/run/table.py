@@ -61,5 +61,6 @@ def _beside(adapter: ModuleType) -> Any:
 ADAPTERS = (
     Adapter("logging", "logging", "", "coati.logging"),
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
+    Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
 )

@@ -20,7 +20,8 @@ import pytest
 from agents import Runner, custom_span, set_trace_processors, trace
 from agents.tracing import TracingProcessor, get_trace_provider
 from coati import genai
-from conftest import Engine, Program
+from conftest import Engine
+from run_checks import Run, failed, overlap
 from span_tree import Tree
 
 #: How spans are called by their type.
@@ -107,15 +108,15 @@ def test_same_as_the_sdk_tells(engine: Engine, recorder: Recorder) -> None:
     assert root["attributes"]["openai_agents.metadata.tenant"] == "acme"
 
     # Errors: the SDK's, and the exception where it gets out.
-    failed = {tree.path(s["span_id"]) for s in tree.spans if s["status"]["code"] == "error"}
+    broken_off = {tree.path(s["span_id"]) for s in tree.spans if s["status"]["code"] == "error"}
     told = {recorder.path(span) for span in recorder.spans.values() if span.error}
-    assert told < failed
+    assert told < broken_off
     tool = tree.one("execute_tool flights")
     assert tool["status"]["description"].startswith("Error running tool (non-fatal)")
     broken = tree.one("invoke_agent broken")
     assert broken["status"] == {"code": "error", "description": "model is away"}
     assert broken["attributes"]["error.type"] == "ConnectionError"
-    assert {path[-1] for path in failed} == {
+    assert {path[-1] for path in broken_off} == {
         "execute_tool flights",
         "task Agent workflow",
         "invoke_agent broken",
@@ -307,20 +308,29 @@ def test_what_never_ends_is_bounded(
     assert all(span["attributes"]["coati.adapter.abandoned"] for span in lost)
 
 
-RUN = """
-import runpy, sys
-import coati, coati.logging, coati.openai_agents
-coati.init("journey", config={"sinks": [SINK]})
-coati.logging.install()
-coati.openai_agents.install()
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
+def test_processors_that_are_set_later_go_beside(engine: Engine, recorder: Recorder) -> None:
+    coati.openai_agents.install()
+    later = Recorder()
+    set_trace_processors([later])
+    with trace("work"), custom_span("step", {}):
+        pass
+    assert len(later.spans) == 1
+    assert len(engine.spans()) == 2
+    coati.openai_agents.uninstall()
+    assert get_trace_provider()._multi_processor._processors == (recorder, later)
+    set_trace_processors([later])
+    assert get_trace_provider()._multi_processor._processors == (later,)
 
 
-def test_the_program_as_it_is(program: Program) -> None:
-    source = Path(__file__).with_name("program.py")
-    program.run(RUN, str(source), OPENAI_API_KEY="")
-    assert json.loads(program.stdout)["planned"] == "Go to Lisbon by train."
-    tree = Tree(program.records())
-    tree.check_connected()
-    assert tree.log_place("counting people") == "execute_tool population"
+def test_the_program_as_it_is(tmp_path: Path) -> None:
+    run = Run(tmp_path, Path(__file__).with_name("program.py"), OPENAI_API_KEY="")
+    assert json.loads(run.stdout) == {
+        "planned": "Go to Lisbon by train.",
+        "streamed": "Dear traveller.",
+        "failed": "failed: model is away",
+    }
+    assert run.root()["span"] == "invoke_workflow journey"
+    assert run.tokens() == (5 * 120, 5 * 30)
+    assert failed(run.one("invoke_agent broken")) == "ConnectionError"
+    assert run.logged_in("counting people")["span"] == "execute_tool population"
+    assert overlap(run.one("execute_tool weather"), run.one("execute_tool flights"))
