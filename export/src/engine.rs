@@ -122,7 +122,7 @@ impl Engine {
             health.problem("configuration", &warning.to_string(), 0);
         }
         let labels = Arc::new(LabelRules::default());
-        labels.set(rules.clone());
+        labels.set(rules.clone(), config.genai.names);
         let rings = match config.durability {
             Durability::Memory => None,
             Durability::Crash => Some(RingFiles::under(&config.ring_directory(), &health)),
@@ -163,7 +163,7 @@ impl Engine {
         };
         let builder = Builder { child, memory: &memory, exporters: &exporters, context: &context };
         let routes = routes(&config, &builder);
-        let redactor = Redactor::new(rules);
+        let redactor = Redactor::new(rules).showing(config.genai.names);
         let (p, c, h) = (pipeline.clone(), control.clone(), health.clone());
         Drain::spawn(p, c, h, settings, redactor, routes)?;
         let target = context.resource.iter().map(|(name, value)| (&**name, value));
@@ -279,12 +279,15 @@ impl Engine {
             running.health.tail().switch_on();
             running.control.set_tail(self.config().tail());
         }
-        let sinks_changed = config.sinks != before.sinks || config.redaction != before.redaction;
+        let sinks_changed = config.sinks != before.sinks
+            || config.redaction != before.redaction
+            || config.genai.names != before.genai.names;
         if let Some(running) = self.running().filter(|_| sinks_changed) {
             let rules = key_rules(&config);
-            running.context.labels.set(rules.clone());
+            running.context.labels.set(rules.clone(), config.genai.names);
             let routes = routes(&config, &running.builder());
-            running.control.set_routes(Redactor::new(rules), routes);
+            let redactor = Redactor::new(rules).showing(config.genai.names);
+            running.control.set_routes(redactor, routes);
             running.print_metrics(&config);
         }
         Ok(())

@@ -9,6 +9,7 @@ mod durable;
 pub mod encode;
 mod endpoint;
 mod engine;
+pub mod genai;
 pub mod health;
 pub mod otlp;
 mod page;

@@ -8,6 +8,7 @@ use coati_export::config::{
     Compression, Config, ConfigError, ConsoleFormat, Durability, Endpoint, OtlpSink, Overflow,
     Protocol, Signal, Sink, Source, Sources, Stream, Temporality, defaults_table,
 };
+use coati_export::genai::Shown;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,6 +30,34 @@ fn refusal(result: Result<Config, ConfigError>) -> String {
 
 fn endpoint(config: &Config) -> Option<String> {
     config.metrics.prometheus.as_ref().map(Endpoint::address)
+}
+
+#[test]
+fn variables_of_generative_ai_feed_its_keys() {
+    const NAMES: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+    const CONTENT: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    let config = Config::load(Sources::default()).unwrap();
+    assert_eq!((config.genai.names, config.genai.capture_content), (None, false));
+    let config = from_env(&[(NAMES, "http/dup, gen_ai_latest_experimental")]).unwrap();
+    assert_eq!(config.genai.names, Some(Shown::Latest));
+    assert_eq!(config.source("genai.names"), Some(&Source::Environment(NAMES.into())));
+    let both = [(NAMES, "gen_ai_latest_experimental"), ("COATI_GENAI_NAMES", "both")];
+    assert_eq!(from_env(&both).unwrap().genai.names, Some(Shown::Both));
+    assert_eq!(from_env(&[(NAMES, "http")]).unwrap().genai.names, None);
+    for (text, expected) in [("True", true), ("SPAN_ONLY", true), ("span_and_event", true)]
+        .into_iter()
+        .chain([("false", false), ("NO_CONTENT", false), ("EVENT_ONLY", false), ("yes", false)])
+    {
+        let config = from_env(&[(CONTENT, text)]).unwrap();
+        assert_eq!(config.genai.capture_content, expected, "{text}");
+        assert_eq!(config.warnings().len(), usize::from(text == "yes"), "{text}");
+    }
+    let said = refusal(from_dict(json!({"genai": {"prices": {"m": {"inputs": 1}}}})));
+    assert!(said.contains("genai.prices.m") && said.contains("cache_read"), "{said}");
+    let said = refusal(from_dict(json!({"genai": {"prices": {"m": {"input": -1}}}})));
+    assert!(said.contains("genai.prices.m.input"), "{said}");
+    let config = from_dict(json!({"genai": {"prices": {"m": {"input": 2}}}})).unwrap();
+    assert_eq!(config.genai.prices["m"]["input"], 2.0);
 }
 
 #[test]

@@ -193,6 +193,13 @@ fn rules(form: &'static str) -> BoxedStrategy<Value> {
     prop::collection::vec(rule, 0..3).prop_map(Value::from).boxed()
 }
 
+/// What a model costs.
+fn prices() -> BoxedStrategy<Value> {
+    let dollars = || (0.0..1e3f64).prop_map(Value::from).boxed();
+    let all = ["input", "output", "cache_read", "cache_write"].map(|what| (what, dollars()));
+    some_of(all.into()).prop_map(Value::from).boxed()
+}
+
 /// What each key takes, by its path.
 fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
     let power = (12..=30u32).prop_map(|bits| Value::from(1u64 << bits)).boxed();
@@ -238,6 +245,9 @@ fn keys(form: &'static str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         ("metrics.runtime", flag()),
         ("metrics.views", prop::collection::vec(view(form), 0..3).prop_map(Value::from).boxed()),
         ("metrics.shard_bytes", number(64 << 10..=64 << 30)),
+        ("genai.names", one_of(&["latest", "older", "both"])),
+        ("genai.capture_content", flag()),
+        ("genai.prices", table(form, prices())),
         ("ring.bytes", power),
         // Never less than one ring.
         ("ring.total_bytes", number(1 << 30..=1 << 40)),

@@ -13,6 +13,7 @@ mod executor;
 mod exit;
 mod fields;
 mod filtered;
+mod genai;
 mod gil;
 mod hub;
 mod json;
@@ -104,6 +105,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engine::warnings, module)?)?;
     module.add_function(wrap_pyfunction!(engine::check_endpoints, module)?)?;
     module.add_function(wrap_pyfunction!(stdlib::_logging_changed, module)?)?;
+    module.add_function(wrap_pyfunction!(genai::_genai_content, module)?)?;
+    module.add_function(wrap_pyfunction!(genai::_genai_prices, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_at_exit, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(exit::_after_fork, module)?)?;

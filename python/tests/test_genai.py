@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import coati
 import pytest
 from coati import genai
 from coati.genai import Usage
-from conftest import Engine
+from conftest import Engine, Program
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -223,6 +224,91 @@ def test_own_prices_by_name() -> None:
     with pytest.raises(ValueError, match="not an amount"):
         genai.set_prices({"m": {"input": -1}})
     assert genai.cost("p", "m", million) == 1, "what was refused changed nothing"
+
+
+def test_prices_of_the_configuration(engine: Engine) -> None:
+    coati.configure(genai={"prices": {"m": {"input": 2}, "n*": {"input": 3}}})
+    assert genai.cost("p", "m", Usage(1_000_000)) == 2
+    assert genai.cost("p", "nano", Usage(1_000_000)) == 3
+    genai.set_prices({"m": {"input": 1}})
+    assert genai.cost("p", "m", Usage(1_000_000)) == 1
+    with pytest.raises(coati.ConfigError, match="cache_read"):
+        coati.configure(genai={"prices": {"m": {"cached": 2}}})
+
+
+def shown(config: dict[str, Any], tmp_path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes of a model call in a file and in memory."""
+    file = tmp_path / f"{config.get('names')}.jsonl"
+    sinks = [{"type": "memory"}, {"type": "file", "path": str(file)}]
+    coati.shutdown(60)
+    coati.init("tests", config={"sinks": sinks, "genai": config})
+    with genai.inference("m", provider="xai") as call:
+        call.response(usage=Usage(10, 5, 1, 2))
+    assert coati.flush(60)
+    (record,) = coati.memory_records()
+    (line,) = file.read_text().splitlines()
+    return record["attributes"], json.loads(line)["attributes"]
+
+
+def test_names_are_chosen_at_export(tmp_path: Any) -> None:
+    newest = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "x_ai",
+        "gen_ai.request.model": "m",
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 5,
+        "gen_ai.usage.cache_read.input_tokens": 1,
+        "gen_ai.usage.cache_write.input_tokens": 2,
+    }
+    older = dict(newest)
+    del older["gen_ai.provider.name"], older["gen_ai.usage.cache_write.input_tokens"]
+    older |= {"gen_ai.system": "xai", "gen_ai.usage.cache_creation.input_tokens": 2}
+    usage = "gen_ai.client.inference.usage.input_tokens"
+    assert shown({}, tmp_path) == (newest, newest)
+    assert metric("gen_ai.client.token.usage") == []
+    assert shown({"names": "latest"}, tmp_path) == (newest, newest)
+    assert metric(usage)[0].labels["gen_ai.provider.name"] == "x_ai"
+    assert shown({"names": "both"}, tmp_path) == (newest | older, newest | older)
+    assert metric("gen_ai.client.token.usage")
+    assert metric(usage)
+    assert shown({"names": "older"}, tmp_path) == (older, older)
+    assert metric(usage) == []
+    labels = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "xai",
+        "gen_ai.request.model": "m",
+    }
+    tokens = {m.labels["gen_ai.token.type"]: m for m in metric("gen_ai.client.token.usage")}
+    assert {kind: m.stats.sum for kind, m in tokens.items()} == {"input": 10, "output": 5}
+    assert tokens["input"].labels == labels | {"gen_ai.token.type": "input"}
+    (duration,) = metric("gen_ai.client.operation.duration")
+    assert duration.labels == labels
+    text = coati.metrics.prometheus_text()
+    assert "gen_ai_client_token_usage_count{" in text
+    assert "gen_ai_provider_name" not in text
+    coati.configure(genai={"names": None})
+    assert metric(usage)
+    coati.shutdown(60)
+
+
+def test_consoles_show_the_names_asked_for(program: Program) -> None:
+    program.run(
+        """
+        import coati
+        from coati import genai
+
+        sinks = [
+            {"type": "console", "format": form, "stream": stream}
+            for form, stream in (("json", "stdout"), ("pretty", "stderr"))
+        ]
+        coati.init("s", config={"sinks": sinks})
+        genai.inference("m", provider="xai").end()
+        """,
+        COATI_GENAI_NAMES="older",
+    )
+    assert json.loads(program.stdout)["attributes"]["gen_ai.system"] == "xai"
+    assert "gen_ai.system=xai" in program.stderr
+    assert "gen_ai.provider.name" not in program.stdout + program.stderr
 
 
 def test_prices_of_the_package() -> None:
@@ -444,7 +530,7 @@ def test_contents_are_kept_only_on_request(engine: Engine, monkeypatch: pytest.M
         for span in engine.spans()
         for name in ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.tool.call.result")
     )
-    monkeypatch.setenv(CAPTURE, "true")
+    monkeypatch.setenv(CAPTURE, "span_only")
     engine.start(redaction={"enabled": True})
     talk()
     chat, tool = (span["attributes"] for span in engine.spans())
@@ -457,6 +543,9 @@ def test_contents_are_kept_only_on_request(engine: Engine, monkeypatch: pytest.M
     ]
     assert tool["gen_ai.tool.call.arguments"] == {"q": "x", "password": "[REDACTED]"}
     assert tool["gen_ai.tool.call.result"] == 7
+    coati.configure(genai={"capture_content": False})
+    talk()
+    assert "gen_ai.input.messages" not in engine.spans()[0]["attributes"]
 
 
 def test_provider_names() -> None:

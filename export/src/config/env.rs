@@ -47,6 +47,7 @@ impl<'a> Environment<'a> {
         }
         self.read_disabled(layers);
         self.read_resource(layers);
+        self.read_genai(layers);
         self.read_prometheus(layers);
         self.read_otlp(layers);
         self.read_exporters(layers);
@@ -70,6 +71,28 @@ impl<'a> Environment<'a> {
             // The specification asks to discard the whole value when a part cannot be decoded.
             None => layers.warn(format!(
                 "{NAME} = {text:?} is ignored: accepted: key=value,key=value, percent-encoded"
+            )),
+        }
+    }
+
+    /// The variable that opts into new conventions lists them for all areas; the one for contents
+    /// has been a boolean, and says by now where they go as well.
+    fn read_genai(&self, layers: &mut Layers) {
+        const NAMES: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+        let mut areas = self.get(NAMES).unwrap_or_default().split(',');
+        if areas.any(|area| area.trim() == "gen_ai_latest_experimental") {
+            layers.put("genai.names", "latest".into(), NAMES);
+        }
+        const CONTENT: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let Some(text) = self.get(CONTENT).map(str::trim) else { return };
+        match &*text.to_ascii_lowercase() {
+            "true" | "span_only" | "span_and_event" => {
+                layers.put("genai.capture_content", true.into(), CONTENT);
+            }
+            "false" | "no_content" | "event_only" => {}
+            _ => layers.warn(format!(
+                "{CONTENT} = {text:?} counts as false: accepted: true, false, NO_CONTENT, \
+                 SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT"
             )),
         }
     }

@@ -63,6 +63,8 @@ pub(super) enum Kind {
     Sinks,
     /// A list of tables.
     Views,
+    /// Model to a table of what a million tokens cost.
+    Prices,
     /// Finite numbers, each greater than the one before.
     Bounds,
 }
@@ -101,6 +103,7 @@ impl Kind {
             }
             Self::Views => format!("a list of tables, each {}", Self::Table(view::ROWS).accepts()),
             Self::Bounds => "a list of finite numbers, each greater than the one before".into(),
+            Self::Prices => format!("a table of model = table of {} = a number", PRICES.join(", ")),
             Self::Tables(rows) => {
                 let names: Vec<_> = rows.iter().map(|row| row.path).collect();
                 format!("a list of tables of {}", names.join(", "))
@@ -273,6 +276,23 @@ impl Kind {
                 }
                 Ok(bounds.into())
             }
+            Self::Prices => {
+                let mut normal = Map::new();
+                for (model, table) in value.as_object().ok_or_else(refuse)? {
+                    let key = format!("{key}.{model}");
+                    let refuse = |value: &Value| self.refuse(&key, value, source);
+                    let mut prices = Map::new();
+                    for (what, dollars) in table.as_object().ok_or_else(|| refuse(table))? {
+                        if !PRICES.contains(&&**what) {
+                            return Err(refuse(table));
+                        }
+                        let key = format!("{key}.{what}");
+                        prices.insert(what.clone(), Self::Number.check(&key, dollars, source)?);
+                    }
+                    normal.insert(model.clone(), prices.into());
+                }
+                Ok(normal.into())
+            }
             Self::Bool => Err(refuse()),
         }
     }
@@ -306,6 +326,9 @@ impl Kind {
         ConfigError::bad_value(key, &self.masked(value), self.accepts(), source).or_rather(near)
     }
 }
+
+/// What a price is for.
+const PRICES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
 
 fn find(words: &[&'static str], text: &str) -> Option<&'static str> {
     words.iter().copied().find(|word| word.eq_ignore_ascii_case(text))

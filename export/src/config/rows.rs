@@ -283,6 +283,29 @@ pub(super) const ROWS: &[Row] = &[
         ..RESTART
     },
     Row {
+        path: "genai.names",
+        kind: Kind::OneOf(&["latest", "older", "both"]),
+        meaning: "Names of generative AI that go out: the newest, those of version 1.36, or both; \
+                  absent: as recorded, by coati the newest (`latest` also by \
+                  `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental`)",
+        ..LIVE
+    },
+    Row {
+        path: "genai.capture_content",
+        default: "false",
+        meaning: "Messages, arguments and results of models and tools are kept (also \
+                  `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`)",
+        ..LIVE
+    },
+    Row {
+        path: "genai.prices",
+        kind: Kind::Prices,
+        default: "{}",
+        meaning: "By `model` or `provider/model`: US dollars for a million tokens, as `input`, \
+                  `output`, `cache_read`, `cache_write`",
+        ..LIVE
+    },
+    Row {
         path: "ring.bytes",
         kind: Kind::PowerOfTwo { min: 4 * KIB, max: GIB },
         default: "1048576",

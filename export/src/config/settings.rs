@@ -10,6 +10,7 @@ use super::endpoint::Endpoint;
 use super::otlp::OtlpSink;
 use super::sampling::{SpanRule, TailSampling};
 use super::view::View;
+use crate::genai::Shown;
 
 /// Every setting of the engine, checked: what the schema's rows say holds for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub spans: Spans,
     /// Metrics.
     pub metrics: Metrics,
+    /// Generative AI.
+    pub genai: GenAi,
     /// The ring of each thread.
     pub ring: Ring,
     /// The drain thread.
@@ -172,6 +175,18 @@ pub enum Exemplars {
     AlwaysOn,
     /// None.
     AlwaysOff,
+}
+
+/// `[genai]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenAi {
+    /// The names by which it is shown; absent: those by which it was recorded.
+    pub names: Option<Shown>,
+    /// Whether messages, arguments and results are kept.
+    pub capture_content: bool,
+    /// By model: US dollars for a million tokens, by what they are.
+    pub prices: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// `[ring]`

@@ -10,12 +10,13 @@ mod view;
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use coati_core::intern::{self, Id};
 use coati_core::metrics::{LabelPolicy, LabelValue, MetricSnapshot, OwnedLabel, SeriesSnapshot};
 use coati_core::record::read::Record;
 use coati_core::record::value::Key;
 
+use crate::genai::{Names, Shown, rename_metrics};
 pub use keep::keep;
 use keys::{KeyRules, MASK};
 pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
@@ -24,6 +25,7 @@ pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSp
 #[derive(Debug)]
 pub struct Redactor {
     rules: Option<Arc<KeyRules>>,
+    names: Option<Names>,
     /// By interned id: what the rules say of the name. The first page has room for a thousand names;
     /// most programs never need another.
     known: Box<[OnceCell<Page>]>,
@@ -37,13 +39,21 @@ enum Verdict {
     Unknown,
     Passes,
     Masked,
+    /// It is shown by another name, or by another one too.
+    Renamed,
 }
 
 impl Redactor {
     /// Applies `rules`; none lets everything pass.
     pub fn new(rules: Option<Arc<KeyRules>>) -> Self {
         let known = vec![OnceCell::new(); intern::IDS.div_ceil(PAGE)].into();
-        Self { rules, known }
+        Self { rules, names: None, known }
+    }
+
+    /// Shows what is recorded of generative AI by these names; none leaves it as it is.
+    pub fn showing(mut self, names: Option<Shown>) -> Self {
+        self.names = names.map(Names::new);
+        self
     }
 
     /// What the rules leave of `record`.
@@ -59,10 +69,22 @@ impl Redactor {
             Key::Id(id) => match self.known(id) {
                 Verdict::Passes => false,
                 Verdict::Masked => true,
-                Verdict::Unknown => self.judge(id),
+                Verdict::Unknown | Verdict::Renamed => self.judge(id) == Verdict::Masked,
             },
             Key::Text(name) => self.masks_name(name),
         }
+    }
+
+    /// Whether anything is shown by two names.
+    #[inline(always)]
+    fn doubles(&self) -> bool {
+        self.names.as_ref().is_some_and(Names::doubles)
+    }
+
+    /// Whether a field passes as it is.
+    #[inline(always)]
+    fn passes(&self, key: Key<'_>) -> bool {
+        matches!(key, Key::Id(id) if self.known(id) == Verdict::Passes)
     }
 
     #[inline(always)]
@@ -74,39 +96,70 @@ impl Redactor {
     /// Judges a name for the first time. One that cannot be found is withheld.
     #[cold]
     #[inline(never)]
-    fn judge(&self, id: Id) -> bool {
-        let masked = match intern::text(id) {
-            Some(name) => self.masks_name(name),
-            None => return self.rules.is_some(),
+    fn judge(&self, id: Id) -> Verdict {
+        let verdict = match intern::text(id) {
+            Some(name) if self.masks_name(name) => Verdict::Masked,
+            Some(name) if self.names.as_ref().is_some_and(|names| names.concerns(name)) => {
+                Verdict::Renamed
+            }
+            Some(_) => Verdict::Passes,
+            None if self.rules.is_some() => return Verdict::Masked,
+            None => return Verdict::Passes,
         };
         if let Some(page) = self.known.get(id.0 as usize / PAGE) {
             let page = page.get_or_init(|| Box::new([const { Cell::new(Verdict::Unknown) }; PAGE]));
-            page[id.0 as usize % PAGE].set(if masked { Verdict::Masked } else { Verdict::Passes });
+            page[id.0 as usize % PAGE].set(verdict);
         }
-        masked
+        verdict
     }
 
     #[cold]
     #[inline(never)]
     fn masks_name(&self, name: &str) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.matches(name))
+        let Some(rules) = &self.rules else { return false };
+        let shown = |key| matches!(key, Some(key) if rules.matches(name_of(key)));
+        // A secret by any of its names.
+        rules.matches(name)
+            || self
+                .names
+                .as_ref()
+                .is_some_and(|names| shown(names.instead(name)) || shown(names.beside(name)))
+    }
+}
+
+fn name_of(key: Key<'_>) -> &str {
+    match key {
+        Key::Id(id) => intern::text(id).unwrap_or_default(),
+        Key::Text(name) => name,
     }
 }
 
 /// The same rules for metric labels: where a series is made, and again where it is read, as rules
 /// may have come since.
 #[derive(Debug, Default)]
-pub struct LabelRules(ArcSwapOption<KeyRules>);
+pub struct LabelRules {
+    rules: ArcSwapOption<KeyRules>,
+    names: ArcSwap<Option<Shown>>,
+}
 
 impl LabelRules {
-    /// Replaces the rules.
-    pub fn set(&self, rules: Option<Arc<KeyRules>>) {
-        self.0.store(rules);
+    /// Replaces the rules, and the names by which metrics of generative AI are shown.
+    pub fn set(&self, rules: Option<Arc<KeyRules>>, names: Option<Shown>) {
+        self.rules.store(rules);
+        self.names.store(Arc::new(names));
     }
 
-    /// Masks the labels of what was read, and adds up series that become equal.
-    pub fn apply(&self, metrics: &mut [MetricSnapshot]) {
-        let Some(rules) = self.0.load_full() else { return };
+    /// Masks the labels of what was read, adds up series that become equal, and shows metrics by
+    /// the names that are asked for.
+    pub fn apply(&self, metrics: &mut Vec<MetricSnapshot>) {
+        self.mask_all(metrics);
+        if let Some(names) = **self.names.load() {
+            rename_metrics(metrics, names);
+        }
+    }
+
+    fn mask_all(&self, metrics: &mut [MetricSnapshot]) {
+        let Some(rules) = self.rules.load_full() else { return };
         for metric in metrics {
             // The series of a metric share their keys, so that few have to be judged.
             const FEW: usize = 16;
@@ -149,7 +202,7 @@ impl LabelRules {
 
 impl LabelPolicy for LabelRules {
     fn mask<'a>(&self, key: &str, value: LabelValue<'a>) -> LabelValue<'a> {
-        let rules = self.0.load();
+        let rules = self.rules.load();
         if rules.as_ref().is_some_and(|rules| rules.matches(key)) {
             LabelValue::Str(MASK)
         } else {

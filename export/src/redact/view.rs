@@ -6,8 +6,8 @@ use coati_core::record::value::{Key, Value as Plain};
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
 use coati_core::span::rules::is_called;
 
-use super::Redactor;
 use super::keys::MASK;
+use super::{Redactor, name_of};
 
 #[inline(always)]
 pub(super) fn redacted<'a>(record: Record<'a>, redactor: &'a Redactor) -> Redacted<'a> {
@@ -22,6 +22,48 @@ pub(super) fn redacted<'a>(record: Record<'a>, redactor: &'a Redactor) -> Redact
 struct Policy<'a>(&'a Redactor);
 
 impl<'a> Policy<'a> {
+    /// A field as it is shown; `None` where another one of the record is shown by its name.
+    #[inline(always)]
+    fn field(
+        self,
+        key: Key<'a>,
+        value: read::Value<'a>,
+        whole: read::Fields<'a>,
+    ) -> Option<(Key<'a>, Value<'a>)> {
+        if self.0.passes(key) {
+            return Some((key, self.inside(value)));
+        }
+        self.judged(key, value, whole)
+    }
+
+    #[inline(never)]
+    fn judged(
+        self,
+        key: Key<'a>,
+        value: read::Value<'a>,
+        whole: read::Fields<'a>,
+    ) -> Option<(Key<'a>, Value<'a>)> {
+        let value = self.by_key(key, value);
+        match self.instead(key) {
+            None => Some((key, value)),
+            Some(shown) if has_recorded(whole, shown) => None,
+            Some(shown) => Some((shown, self.named(shown, value))),
+        }
+    }
+
+    /// The name that is shown in place of this one.
+    fn instead(self, key: Key<'_>) -> Option<Key<'static>> {
+        self.0.names.as_ref()?.instead(name_of(key))
+    }
+
+    /// The value under the name that is shown.
+    fn named(self, key: Key<'_>, value: Value<'a>) -> Value<'a> {
+        match (&self.0.names, value) {
+            (Some(names), Value::Str(text, 0)) => Value::Str(names.value(key, text), 0),
+            (_, value) => value,
+        }
+    }
+
     #[inline(always)]
     fn by_key(self, key: Key<'_>, value: read::Value<'a>) -> Value<'a> {
         if self.0.masks(key) { MASKED } else { self.inside(value) }
@@ -62,6 +104,10 @@ impl Policy<'_> {
 }
 
 const MASKED: Value<'static> = Value::Str(MASK, 0);
+
+fn has_recorded(mut fields: read::Fields<'_>, key: Key<'_>) -> bool {
+    fields.any(|(other, _)| name_of(other) == name_of(key))
+}
 
 /// A record as sinks see it.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +153,7 @@ impl<'a> RedactedLog<'a> {
 
     /// The message as a value, where it was given as one.
     pub fn body(&self) -> Option<Value<'a>> {
-        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        let mut fields = Fields::of(self.log.fields, self.policy);
         if self.has_body() { fields.next().map(|(_, value)| value) } else { None }
     }
 
@@ -126,7 +172,7 @@ impl<'a> RedactedLog<'a> {
     /// The fields.
     #[inline(always)]
     pub fn fields(&self) -> Fields<'a> {
-        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
+        let mut fields = Fields::of(self.log.fields, self.policy);
         if self.has_body() {
             fields.skip_one();
         }
@@ -159,7 +205,7 @@ impl<'a> RedactedSpan<'a> {
 
     /// Its attributes.
     pub fn attributes(&self) -> Fields<'a> {
-        Fields { fields: self.span.attributes, policy: self.policy }
+        Fields::of(self.span.attributes, self.policy)
     }
 
     /// Whether the rules withhold anything of it.
@@ -178,7 +224,7 @@ impl<'a> RedactedSpan<'a> {
             name: event.name,
             time: event.fixed.time,
             dropped_attributes: event.fixed.dropped_attributes,
-            attributes: Fields { fields: event.attributes, policy },
+            attributes: Fields::of(event.attributes, policy),
         })
     }
 
@@ -194,7 +240,7 @@ impl<'a> RedactedSpan<'a> {
             ids: link.ids,
             flags: link.flags,
             state: link.state,
-            attributes: Fields { fields: link.attributes, policy },
+            attributes: Fields::of(link.attributes, policy),
         })
     }
 }
@@ -229,13 +275,27 @@ pub struct Link<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     fields: read::Fields<'a>,
+    whole: read::Fields<'a>,
+    /// How many have been looked at for a second name.
+    doubled: u32,
     policy: Policy<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// The value called `name`, where it is a plain one.
-    pub fn plain(mut self, name: &str) -> Option<Plain<'a>> {
-        let (_, value) = self.find(|&(key, _)| is_called(key, name))?;
+    #[inline(always)]
+    fn of(fields: read::Fields<'a>, policy: Policy<'a>) -> Self {
+        Self { fields, whole: fields, doubled: 0, policy }
+    }
+
+    /// The same by the names by which they were recorded.
+    pub fn as_recorded(self) -> impl Iterator<Item = (Key<'a>, Value<'a>)> {
+        let Self { fields, policy, .. } = self;
+        fields.map(move |(key, value)| (key, policy.by_key(key, value)))
+    }
+
+    /// The value recorded as `name`, where it is a plain one.
+    pub fn plain(self, name: &str) -> Option<Plain<'a>> {
+        let (_, value) = self.as_recorded().find(|&(key, _)| is_called(key, name))?;
         Some(match value {
             Value::Bool(value) => Plain::Bool(value),
             Value::I64(value) => Plain::I64(value),
@@ -247,8 +307,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Fields<'_> {
-    /// How many are left.
+impl<'a> Fields<'a> {
+    /// How many are left of those recorded.
     pub fn left(&self) -> u32 {
         self.fields.left()
     }
@@ -256,11 +316,43 @@ impl Fields<'_> {
     #[inline(never)]
     fn skip_one(&mut self) {
         self.fields.next();
+        self.whole = self.fields;
     }
 
     /// Whether a field with this key is still to come.
+    #[inline(always)]
     pub fn has(mut self, key: Key<'_>) -> bool {
+        if self.policy.0.names.is_some() {
+            return self.shows(key);
+        }
         self.fields.any(|(other, _)| other == key)
+    }
+
+    #[cold]
+    fn shows(mut self, key: Key<'_>) -> bool {
+        let Self { policy, whole, .. } = self;
+        self.fields.any(|(other, _)| match policy.instead(other) {
+            None => other == key,
+            Some(shown) => shown == key && !has_recorded(whole, shown),
+        })
+    }
+
+    /// The next field that is shown by a second name.
+    #[cold]
+    fn double(&mut self) -> Option<(Key<'a>, Value<'a>)> {
+        let names = self.policy.0.names.as_ref()?;
+        loop {
+            let mut rest = self.whole.skip(self.doubled as usize);
+            let (key, value) = rest.next()?;
+            self.doubled += 1;
+            let Some(second) = names.beside(name_of(key)) else { continue };
+            // Of equal names the last counts, and one recorded by its second name as it is.
+            let by_itself = name_of(second) == name_of(key);
+            let again = rest.any(|(other, _)| other == key);
+            if !again && (by_itself || !has_recorded(self.whole, second)) {
+                return Some((second, self.policy.named(second, self.policy.by_key(key, value))));
+            }
+        }
     }
 }
 
@@ -269,8 +361,12 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, value) = self.fields.next()?;
-        Some((key, self.policy.by_key(key, value)))
+        for (key, value) in self.fields.by_ref() {
+            if let Some(field) = self.policy.field(key, value, self.whole) {
+                return Some(field);
+            }
+        }
+        if self.policy.0.doubles() { self.double() } else { None }
     }
 }
 

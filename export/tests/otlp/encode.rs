@@ -10,6 +10,7 @@ use coati_core::record::value::{Key, Value};
 use coati_core::record::write::Encoder as Records;
 use coati_core::record::{CallSite, Level, Tag, flags};
 use coati_core::span::{SpanContext, SpanKind, Start, Status, Tracer};
+use coati_export::genai::Shown;
 use coati_export::otlp::compose::{Encoding, Scope, compose};
 use coati_export::otlp::encoder::Encoder;
 use coati_export::otlp::point::Frame;
@@ -140,6 +141,38 @@ fn a_span_has_everything_that_was_recorded() {
     assert_eq!((span.links[1].flags, &*span.links[1].trace_state), (0x301, "c=3"));
     let status = span.status.as_ref().unwrap();
     assert_eq!((status.code, &*status.message), (2, "no answer"));
+}
+
+#[test]
+fn names_of_generative_ai_are_those_asked_for() {
+    let mut run = Undrained::new();
+    let hub = run.hub.clone();
+    let mut span = Tracer::new(hub.clone(), "t").start("s", Start::default());
+    span.set_attribute((key!("gen_ai.provider.name"), "x_ai".into()));
+    span.set_attribute((key!("gen_ai.request.model"), "m".into()));
+    span.end(&hub, None);
+    Logger::new(hub, "t").log(Level::Info, "", &[(key!("gen_ai.provider.name"), "x_ai".into())]);
+    let records = run.take();
+    for (shown, newest, older) in [
+        (Shown::Latest, text("x_ai"), None),
+        (Shown::Older, None, text("xai")),
+        (Shown::Both, text("x_ai"), text("xai")),
+    ] {
+        let redactor = Redactor::new(None).showing(Some(shown));
+        let spans = both!(ExportTraceServiceRequest, |encoding| {
+            request(encoding, Signal::Traces, &run.timeline, &redactor, &records)
+        });
+        let of_span = &spans.resource_spans[0].scope_spans[0].spans[0].attributes;
+        assert_eq!(value_of(of_span, "gen_ai.request.model"), text("m"));
+        let logs = both!(ExportLogsServiceRequest, |encoding| {
+            request(encoding, Signal::Logs, &run.timeline, &redactor, &records)
+        });
+        let of_log = &logs.resource_logs[0].scope_logs[0].log_records[0].attributes;
+        for attributes in [of_span, of_log] {
+            assert_eq!(value_of(attributes, "gen_ai.provider.name"), newest, "{shown:?}");
+            assert_eq!(value_of(attributes, "gen_ai.system"), older, "{shown:?}");
+        }
+    }
 }
 
 #[test]

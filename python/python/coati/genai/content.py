@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_ON = frozenset({"true", "span_only", "span_and_event"})
+from coati import _native
+
+_genai_content: Callable[[], bool] = getattr(_native, "_genai_content", lambda: False)
 
 _BUILT = (str, bytes, Mapping)
 
 
 def captures_content() -> bool:
-    """Whether contents are kept: ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT``."""
-    return os.environ.get(_VARIABLE, "").strip().lower() in _ON
+    """Whether contents are kept: ``genai.capture_content`` of the configuration, which the variable
+    ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` feeds. False unless asked for."""
+    return _genai_content()
 
 
 def kept(content: Any | Callable[[], Any]) -> Any:

@@ -1,4 +1,5 @@
-"""What calls cost, in US dollars: by the program's own table, else by `genai-prices`."""
+"""What calls cost, in US dollars: by the program's own table, by the configuration's, else by
+`genai-prices`."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from coati import _native
 from coati.genai.usage import Usage
+
+_genai_prices: Any = getattr(_native, "_genai_prices", lambda: None)
 
 
 class Price(TypedDict, total=False):
@@ -26,7 +30,8 @@ _own: dict[str, Price] = {}
 
 
 def set_prices(prices: Mapping[str, Price | Mapping[str, float]]) -> None:
-    """Use these prices from now on, in place of those set before; they beat all others.
+    """Use these prices from now on, in place of those set before; they beat the configuration's
+    ``genai.prices``, and those beat ``genai-prices``.
 
     A name is a model or ``provider/model``; a ``*`` at its end stands for any rest. The longest
     that fits counts, one with a provider before one without.
@@ -58,6 +63,8 @@ def cost(provider: str | None, model: str | None, usage: Usage | Any) -> float |
     if not model or used is None or (used.input_tokens is None and used.output_tokens is None):
         return None
     price = _find(_own, provider, model)
+    if price is None:
+        price = _find(_genai_prices() or {}, provider, model)
     return _by_table(price, used) if price is not None else _by_package(provider, model, used)
 
 
