@@ -1,0 +1,187 @@
+"""Which POST event belongs to which PRE event, and what runs inside what."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from itertools import count
+from threading import get_ident
+from typing import Any
+
+from coati.compat.kaizen.hooks.types import HookContext
+
+__all__ = ["Operation", "Pairs"]
+
+#: What frameworks call the id of a call.
+_IDS = ("tool_call_id", "call_id", "invocation_id", "operation_id", "request_id")
+#: What tells operations of one kind apart.
+_NAMES = ("tool_name", "specialist_name", "model")
+#: Open operations; an older one is given up.
+_LIMIT = 10_000
+_numbers = count()
+
+
+class Operation:
+    """What has begun and not ended."""
+
+    __slots__ = (
+        *("agent", "call", "kind", "loop", "name", "number", "open"),
+        *("outer", "pairs", "start", "thread", "trace", "what"),
+    )
+
+    def __init__(self, pairs: Pairs, context: HookContext, what: Any) -> None:
+        self.pairs = pairs
+        self.agent = context.agent_id
+        self.kind = kind_of(context)
+        self.name = _first(context, _NAMES)
+        self.call = _first(context, _IDS)
+        self.trace = context.trace_id
+        self.start = context.timestamp
+        self.what = what
+        self.number = next(_numbers)
+        self.open = True
+        self.thread = get_ident()
+        self.loop = _loop()
+        #: What it began inside of.
+        self.outer: Operation | None = None
+
+
+#: The innermost operation that this task, or the one that started it, began.
+_current: ContextVar[Operation | None] = ContextVar("coati.compat.kaizen", default=None)
+
+
+def kind_of(context: HookContext) -> str:
+    """The event without its ``pre_`` or ``post_``."""
+    return str(context.event_type.value).removeprefix("pre_").removeprefix("post_")
+
+
+def _first(context: HookContext, names: tuple[str, ...]) -> Any:
+    for place in (context.data, context.metadata):
+        for name in names if isinstance(place, dict) else ():
+            if place.get(name) is not None:
+                return place[name]
+    return None
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Pairs:
+    """Open operations of a hook.
+
+    A POST event ends the operation of the same agent and kind, and name where both have one, that
+    has its call id; else one with its trace id; else one that this task began; else one of this
+    thread; else the latest.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], list[Operation]] = {}
+        self._count = 0
+
+    def begin(self, context: HookContext, what: Any) -> Operation | None:
+        """Remember an operation; returns one that was given up for it."""
+        operation = Operation(self, context, what)
+        operation.outer = _nearest(None)
+        self._open.setdefault((operation.agent, operation.kind), []).append(operation)
+        _current.set(operation)
+        self._count += 1
+        return self._give_up() if self._count > _LIMIT else None
+
+    def inside(self, context: HookContext) -> Operation | None:
+        """What a new event happens inside of: the latest of its trace, else of this task, else of
+        its agent and thread, if that began in a loop which has ended: who calls hooks from code
+        that is not asynchronous runs a loop for each."""
+        every = [one for ones in list(self._open.values()) for one in list(ones)]
+        every.sort(key=lambda one: one.number, reverse=True)
+        for one in every:
+            if context.trace_id and one.trace == context.trace_id:
+                return one
+        mine = _nearest(self)
+        if mine is not None:
+            return mine
+        thread = get_ident()
+        for one in every:
+            bridged = one.loop is not None and one.loop.is_closed()
+            if bridged and one.agent == context.agent_id and one.thread == thread:
+                return one
+        return None
+
+    def end(self, context: HookContext) -> Operation | None:
+        """The operation that ends, which is forgotten."""
+        key = (context.agent_id, kind_of(context))
+        while True:
+            found = self._match(context, self._open.get(key, []))
+            if found is None:
+                return None
+            try:
+                self._open[key].remove(found)
+            except (KeyError, ValueError):
+                # Another thread has ended it.
+                continue
+            if not self._open[key]:
+                self._open.pop(key, None)
+            self._closed(found)
+            return found
+
+    def clear(self) -> None:
+        """Forget all."""
+        for ones in list(self._open.values()):
+            for one in list(ones):
+                one.open = False
+        self._open.clear()
+        self._count = 0
+
+    def _closed(self, operation: Operation) -> None:
+        operation.open = False
+        self._count -= 1
+        if _current.get() is operation:
+            _current.set(operation.outer)
+
+    def _match(self, context: HookContext, ones: list[Operation]) -> Operation | None:
+        name, call = _first(context, _NAMES), _first(context, _IDS)
+        mine = self._mine()
+        thread = get_ident()
+        best: tuple[tuple[bool, ...], Operation] | None = None
+        for one in reversed(list(ones)):
+            if name is not None and one.name is not None and name != one.name:
+                continue
+            if call is not None and one.call is not None and call != one.call:
+                continue
+            score = (
+                call is not None and call == one.call,
+                context.trace_id is not None and context.trace_id == one.trace,
+                one in mine,
+                one.thread == thread,
+            )
+            if best is None or score > best[0]:
+                best = score, one
+        return best[1] if best else None
+
+    def _mine(self) -> list[Operation]:
+        found = []
+        one = _current.get()
+        while one is not None:
+            if one.pairs is self and one.open:
+                found.append(one)
+            one = one.outer
+        return found
+
+    def _give_up(self) -> Operation | None:
+        every = [one for ones in list(self._open.values()) for one in list(ones)]
+        oldest = min(every, key=lambda one: one.number, default=None)
+        if oldest is not None:
+            self._open[oldest.agent, oldest.kind].remove(oldest)
+            self._closed(oldest)
+        return oldest
+
+
+def _nearest(pairs: Pairs | None) -> Operation | None:
+    """The innermost open operation of this task, of all pairs or of these."""
+    one = _current.get()
+    while one is not None and not (one.open and pairs in {None, one.pairs}):
+        one = one.outer
+    return one

@@ -1,0 +1,32 @@
+"""What may be told of a payload: its keys, and its values only on request."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from coati.compat.kaizen._scrub import scrub_text
+
+__all__ = ["render_scrubbed_payload", "should_log_full_payload", "summarize_payload"]
+
+_LONGEST = 2000
+
+
+def summarize_payload(payload: Any) -> dict[str, Any]:
+    """Keys and their number, no values."""
+    if isinstance(payload, dict):
+        return {"count": len(payload), "keys": sorted(map(str, payload))}
+    return {"count": int(payload is not None), "keys": []}
+
+
+def render_scrubbed_payload(payload: Any) -> str:
+    """The payload as a text, cut, without the secrets that the framework finds."""
+    text = repr(payload)
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}...[truncated {len(text)} chars]"
+    return scrub_text(text)
+
+
+def should_log_full_payload(enabled: bool, logger: logging.Logger) -> bool:
+    """Whether values may be shown: asked for, and at level debug."""
+    return enabled and logger.isEnabledFor(logging.DEBUG)
