@@ -75,12 +75,30 @@ def scripted(*steps: Any) -> Scripted:
     return Scripted(steps, default_usage=USAGE)
 
 
+class Together:
+    """Lets nobody go on before all are there."""
+
+    def __init__(self, number: int) -> None:
+        self._missing = number
+        self._complete = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the others."""
+        self._missing -= 1
+        if self._missing == 0:
+            self._complete.set()
+        await self._complete.wait()
+
+
+together = Together(2)
+
+
 @function_tool
 async def weather(city: str) -> str:
     """The weather in a city."""
     log.info("asking for the weather", extra={"city": city})
     with custom_span("station", {"city": city}):
-        await asyncio.sleep(0)
+        await together.wait()
         log.info("station answered", extra={"city": city})
     return "sunny"
 
@@ -96,6 +114,7 @@ def population(city: str) -> str:
 async def flights(city: str) -> str:
     """Never has an answer."""
     log.warning("no flights today")
+    await together.wait()
     raise TimeoutError("airport is closed")
 
 
