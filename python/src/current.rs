@@ -46,6 +46,8 @@ pub struct Node {
     pub baggage: OnceCell<Arc<Baggage>>,
     /// What was current before, once this was left while something later still is current.
     left: Cell<*mut PyObject>,
+    /// The [`Scope`] of the OpenTelemetry context inside which this is current; null outside any.
+    around: Cell<*mut PyObject>,
 }
 
 impl Node {
@@ -53,17 +55,44 @@ impl Node {
     #[inline(always)]
     pub fn new(context: SpanContext, state: Option<Arc<TraceState>>) -> Self {
         let (fields, baggage) = (OnceCell::new(), OnceCell::new());
-        Self { context, fields, state, baggage, left: Cell::new(std::ptr::null_mut()) }
-    }
-
-    pub fn left(&self) -> *mut PyObject {
-        self.left.get()
+        let (left, around) = (Cell::new(std::ptr::null_mut()), Cell::new(std::ptr::null_mut()));
+        Self { context, fields, state, baggage, left, around }
     }
 
     /// Forgets what was before; for the collector and when the node goes.
     pub fn forget_left(&self) {
         // SAFETY: our reference.
         unsafe { ffi::Py_XDECREF(self.left.replace(std::ptr::null_mut())) };
+    }
+
+    /// The scope of the OpenTelemetry context around it, borrowed; null outside any.
+    #[inline(always)]
+    pub fn around(&self) -> *mut PyObject {
+        self.around.get()
+    }
+
+    /// Is inside the OpenTelemetry context that `current` is inside of, or is.
+    #[inline(always)]
+    pub fn stay_inside(&self, current: &Current) {
+        let scope = current.around();
+        if !scope.is_null() || !self.around.get().is_null() {
+            // SAFETY: a live object or null, and our reference.
+            unsafe { ffi::Py_XDECREF(self.around.replace(ffi::Py_XNewRef(scope))) };
+        }
+    }
+
+    /// Is inside no OpenTelemetry context any more; for the collector and when the node goes.
+    pub fn forget_around(&self) {
+        // SAFETY: our reference.
+        unsafe { ffi::Py_XDECREF(self.around.replace(std::ptr::null_mut())) };
+    }
+
+    /// Visits the objects it holds.
+    pub fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> std::ffi::c_int) -> i32 {
+        match visit(self.left.get()) {
+            0 => visit(self.around.get()),
+            stop => stop,
+        }
     }
 
     /// The fields.
@@ -105,6 +134,17 @@ impl Current {
         }
         // SAFETY: a live object, which the reference keeps.
         unsafe { node(self.0) }
+    }
+
+    /// The scope of the OpenTelemetry context that it is or is inside of, borrowed; else null.
+    #[inline(always)]
+    pub fn around(&self) -> *mut PyObject {
+        let Some(node) = self.node() else { return std::ptr::null_mut() };
+        // SAFETY: a live object whose class is checked.
+        unsafe {
+            let own = raw::is::<Scope>(self.0) && !raw::value::<Scope>(self.0).context().is_null();
+            if own { self.0 } else { node.around() }
+        }
     }
 
     /// The object, borrowed; null where there is none.
@@ -193,6 +233,31 @@ impl Entry {
         self.restore();
     }
 
+    /// Makes current what was so before `object` was entered, although something later may be
+    /// current, which finds its way past `object` when it is left. `false` where `object` was entered
+    /// in another context of the interpreter's: there nothing changes.
+    pub fn detach(self, object: *mut PyObject) -> bool {
+        let is_current = Current::get().object() == object;
+        // SAFETY: live objects, held by the entry.
+        unsafe {
+            let ours = ffi::PyContextVar_Reset(variable(), self.token) == 0;
+            if !ours {
+                ffi::PyErr_Clear();
+            }
+            if if ours { self.is_before_left() } else { is_current } {
+                self.leave_otherwise();
+            }
+            if ours
+                && !is_current
+                && let Some(node) = node(object)
+            {
+                let before = if self.before.is_null() { ffi::Py_None() } else { self.before };
+                ffi::Py_XDECREF(node.left.replace(ffi::Py_NewRef(before)));
+            }
+            ours
+        }
+    }
+
     /// Makes current what was so before, whatever is current now.
     #[inline(always)]
     pub fn restore(self) {
@@ -267,6 +332,9 @@ impl Drop for Node {
     fn drop(&mut self) {
         if !self.left.get().is_null() {
             self.forget_left();
+        }
+        if !self.around.get().is_null() {
+            self.forget_around();
         }
     }
 }

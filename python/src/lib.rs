@@ -20,6 +20,7 @@ mod json;
 mod logger;
 mod metrics;
 mod names;
+mod otel;
 mod prometheus;
 mod propagate;
 mod raw;
@@ -83,6 +84,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tracer::get_tracer, module)?)?;
     module.add_function(wrap_pyfunction!(tracer::current_span, module)?)?;
     metrics::add_to(module)?;
+    otel::add_to(module)?;
     prometheus::add_to(module)?;
     executor::make(py)?;
     trace::make(py)?;

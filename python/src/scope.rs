@@ -23,6 +23,8 @@ pub struct Scope {
     span: *mut PyObject,
     /// What this lasts as long as, where no statement ends it; else null. A strong reference.
     below: Cell<*mut PyObject>,
+    /// The OpenTelemetry context that this is, else null. A strong reference.
+    context: Cell<*mut PyObject>,
 }
 
 // SAFETY: touched under the interpreter's lock only.
@@ -43,18 +45,20 @@ impl Raw for Scope {
     }
 
     unsafe fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> c_int) -> c_int {
-        match visit(self.span) {
-            0 => match visit(self.below.get()) {
-                0 => visit(self.node.left()),
-                stop => stop,
-            },
-            stop => stop,
+        for held in [self.span, self.below.get(), self.context.get()] {
+            match visit(held) {
+                0 => {}
+                stop => return stop,
+            }
         }
+        self.node.traverse(visit)
     }
 
     fn clear(&self) {
         self.node.forget_left();
-        self.forget_below();
+        self.node.forget_around();
+        self.forget(&self.below);
+        self.forget(&self.context);
     }
 }
 
@@ -100,8 +104,29 @@ impl Scope {
         let below = current.node();
         let context = below.map(|node| node.context).unwrap_or_default();
         let node = Node::new(context, below.and_then(|node| node.state.clone()));
+        node.stay_inside(current);
         let span = current.span().map_or(std::ptr::null_mut(), Bound::into_ptr);
-        Self { node, span, below: Cell::new(std::ptr::null_mut()) }
+        let (below, context) = (Cell::new(std::ptr::null_mut()), Cell::new(std::ptr::null_mut()));
+        Self { node, span, below, context }
+    }
+
+    /// The scope that `context` of OpenTelemetry is. Takes over the reference to `span`, which may be
+    /// null.
+    pub fn of_context(node: Node, span: *mut PyObject, context: *mut PyObject) -> Self {
+        // SAFETY: a live object.
+        let context = Cell::new(unsafe { ffi::Py_NewRef(context) });
+        Self { node, span, below: Cell::new(std::ptr::null_mut()), context }
+    }
+
+    /// The OpenTelemetry context that this is, borrowed, else null.
+    #[inline(always)]
+    pub fn context(&self) -> *mut PyObject {
+        self.context.get()
+    }
+
+    /// The current span, borrowed; null outside any.
+    pub fn span(&self) -> *mut PyObject {
+        self.span
     }
 
     /// Whether it lasts as long as `object`.
@@ -109,15 +134,16 @@ impl Scope {
         self.below.get() == object
     }
 
-    fn forget_below(&self) {
+    fn forget(&self, place: &Cell<*mut PyObject>) {
         // SAFETY: our reference.
-        unsafe { ffi::Py_XDECREF(self.below.replace(std::ptr::null_mut())) };
+        unsafe { ffi::Py_XDECREF(place.replace(std::ptr::null_mut())) };
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        self.forget_below();
+        self.forget(&self.below);
+        self.forget(&self.context);
         // SAFETY: our reference.
         unsafe { ffi::Py_XDECREF(self.span) };
     }

@@ -21,7 +21,7 @@ use crate::hub::hub;
 use crate::raw::{self, Class, Raw, Spare};
 use crate::text::beginning;
 
-pub use events::{add_event, record};
+pub use events::{add_event, record, record_at};
 pub use methods::{enter_method, exit_method, link, set_all, set_all_in, timestamp};
 
 /// A span in Python's hands, and what is current while it is entered.
@@ -34,6 +34,10 @@ pub struct Span {
     depth: Cell<u32>,
     /// It stands for the span around it, which stays current.
     transparent: bool,
+    /// It was recorded and has ended.
+    ended: Cell<bool>,
+    /// What OpenTelemetry's API sees of it, borrowed; null where there is nothing.
+    view: Cell<*mut PyObject>,
 }
 
 // SAFETY: touched under the interpreter's lock only.
@@ -64,7 +68,7 @@ impl Raw for Span {
     }
 
     unsafe fn traverse(&self, visit: &mut dyn FnMut(*mut PyObject) -> c_int) -> c_int {
-        match visit(self.node.left()) {
+        match self.node.traverse(visit) {
             0 => match self.entry.borrow().as_deref() {
                 Some(Some(entry)) => entry.traverse(visit),
                 _ => 0,
@@ -75,6 +79,7 @@ impl Raw for Span {
 
     fn clear(&self) {
         self.node.forget_left();
+        self.node.forget_around();
         drop(self.take_entry());
     }
 
@@ -106,7 +111,9 @@ impl Span {
             core.set_trace_state(state.as_str());
         }
         let (core, entry) = (Guarded::new(core), Guarded::new(None));
-        raw::new(Self { node, core, entry, depth: Cell::new(0), transparent })
+        let (depth, ended) = (Cell::new(0), Cell::new(false));
+        let view = Cell::new(std::ptr::null_mut());
+        raw::new(Self { node, core, entry, depth, transparent, ended, view })
     }
 
     /// A span that records nothing and stands for `node`, with its baggage over that of `current`.
@@ -163,8 +170,20 @@ impl Span {
         if !self.is_recording() {
             return;
         }
+        self.ended.set(true);
         // Taken out first: the recorder may let go of the interpreter's lock to wait for room.
         self.take_core().end(hub(), end_time);
+    }
+
+    /// Whether it was recorded and has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// What OpenTelemetry's API sees of it; whoever puts an object there takes it away before that
+    /// goes.
+    pub fn view(&self) -> &Cell<*mut PyObject> {
+        &self.view
     }
 
     /// Ends it for whoever has lost it.
@@ -172,6 +191,7 @@ impl Span {
         if !self.is_recording() {
             return;
         }
+        self.ended.set(true);
         let mut core = self.take_core();
         core.abandon();
         core.end(hub(), None);
@@ -209,6 +229,7 @@ pub unsafe fn enter(this: *mut PyObject) {
     }
     let current = Current::get();
     let below = current.node();
+    span.node.stay_inside(&current);
     let carries = |node: &Node| node.baggage.get().is_some();
     if carries(&span.node) || below.is_some_and(carries) {
         baggage::inherit(&span.node, below);
@@ -237,6 +258,9 @@ pub unsafe fn leave(this: *mut PyObject) -> bool {
     }
     if let Some(entry) = span.take_entry() {
         entry.leave(this);
+    }
+    if !span.node.around().is_null() {
+        span.node.forget_around();
     }
     true
 }

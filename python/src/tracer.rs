@@ -169,6 +169,7 @@ impl Tracer {
                 start_time,
                 timeout: timeout.unwrap_or(0),
                 attributes: seen,
+                decided: None,
             },
         );
         // SAFETY: a new reference, or null with an error set.
@@ -196,7 +197,7 @@ impl Tracer {
 /// The current span where its trace is not sampled: nothing of a span inside will ever be seen, and
 /// it stands for all of them.
 #[inline(always)]
-fn passed_over(current: Current) -> Result<*mut PyObject, Current> {
+pub fn passed_over(current: Current) -> Result<*mut PyObject, Current> {
     let Some(node) = current.node() else { return Err(current) };
     let context = &node.context;
     if context.is_sampled() || !context.is_valid() || !hub().live().head().follows(context) {

@@ -189,6 +189,19 @@ pub struct Start<'a> {
     pub timeout: u64,
     /// Its first attributes, which rules of sampling can see.
     pub attributes: Option<&'a dyn Begin>,
+    /// What somebody else has decided.
+    pub decided: Option<&'a Decided>,
+}
+
+/// What is otherwise the engine's to decide when a span starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span's id; none leaves it to the engine.
+    pub span_id: Option<SpanId>,
+    /// Whether it is sampled; none leaves it to the engine's sampler.
+    pub sampled: Option<bool>,
 }
 
 impl Tracer {
@@ -224,11 +237,16 @@ impl Tracer {
             return Span::passing(parent.unwrap_or_default());
         }
         let head = live.head();
-        let trace_id = parent.map_or_else(|| recorder.ids.trace_id(), |parent| parent.trace_id);
+        let trace_id = match (start.decided, parent) {
+            (None, None) => recorder.ids.trace_id(),
+            (None, Some(parent)) => parent.trace_id,
+            (Some(decided), _) => decided.trace_id,
+        };
         let followed = parent.filter(|parent| head.follows(parent));
-        let decided = match followed {
-            Some(parent) => Some(parent.is_sampled()),
-            None => head.by_id(trace_id),
+        let decided = match (start.decided.and_then(|decided| decided.sampled), followed) {
+            (None, None) => head.by_id(trace_id),
+            (None, Some(parent)) => Some(parent.is_sampled()),
+            (sampled, _) => sampled,
         };
         let (sampled, begun) = match decided {
             Some(sampled) => (sampled, None),
@@ -238,7 +256,10 @@ impl Tracer {
         let inherited = parent.map_or(2, |parent| parent.trace_flags & 2);
         let context = SpanContext {
             trace_id,
-            span_id: recorder.ids.span_id(),
+            span_id: match start.decided.and_then(|decided| decided.span_id) {
+                None => recorder.ids.span_id(),
+                Some(span_id) => span_id,
+            },
             trace_flags: inherited | u8::from(sampled),
             remote: false,
         };

@@ -981,6 +981,121 @@ class PrometheusInfo:
 
 def _prometheus_text(metric: object, open: bool, created: bool, /) -> bytes | None: ...
 def _prometheus_publish(metrics: list[Any], collect: Callable[[], Any], /) -> None: ...
+
+@final
+class _OtelRuntime:
+    """OpenTelemetry's context and coati's, as one."""
+
+    def attach(self, context: Any, /) -> Any:
+        """Make a context current; what it gives is for ``detach``."""
+    def detach(self, token: Any, /) -> None:
+        """Make current what was so before."""
+    def get_current(self) -> Any:
+        """The context that is current."""
+    def _over(self, previous: Any, /) -> None: ...
+
+def _otel_runtime() -> _OtelRuntime: ...
+
+@final
+class _OtelSpan:
+    """A span as OpenTelemetry's API has it. A ``with`` statement over it ends it."""
+
+    @property
+    def context(self) -> Any:
+        """Its ids, as they cross process boundaries: the API's ``SpanContext``."""
+    @property
+    def instrumentation_scope(self) -> Any:
+        """The scope of the tracer that started it."""
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Set one attribute; one of the same name is replaced."""
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Set each attribute of a mapping."""
+    def add_event(
+        self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
+    ) -> None:
+        """Add an event that happens now, or at ``timestamp`` in nanoseconds since the epoch."""
+    def add_link(self, context: Any, attributes: Mapping[str, Any] | None = None) -> None:
+        """Link another span."""
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Add an event that tells of an exception."""
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        """Set the status; OK is final."""
+    def update_name(self, name: str) -> None:
+        """Replace the name."""
+    def is_recording(self) -> bool:
+        """Whether what is set on it will be kept."""
+    def get_span_context(self) -> Any:
+        """Its ids, as they cross process boundaries: the API's ``SpanContext``."""
+    def end(self, end_time: int | None = None) -> None:
+        """End it, now or at ``end_time`` in nanoseconds since the epoch."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, /, *exc_info: object) -> None: ...
+
+@final
+class _OtelEntered:
+    """A span that is current inside a ``with`` statement, or a decorated function."""
+
+    def __enter__(self) -> Any: ...
+    def __exit__(self, /, *exc_info: object) -> None: ...
+    def __call__(self, function: _F, /) -> _F: ...
+    def _again(self) -> _OtelEntered: ...
+
+@final
+class _OtelTracer:
+    """A named source of spans, as OpenTelemetry's API has it."""
+
+    def __new__(cls, name: str, scope: Any = None) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def instrumentation_scope(self) -> Any:
+        """Name, version and more."""
+    def start_span(
+        self,
+        name: str,
+        context: Any = None,
+        kind: Any = ...,
+        attributes: Mapping[str, Any] | None = None,
+        links: Iterable[Any] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> _OtelSpan:
+        """Start a span that ``end()`` ends."""
+    def start_as_current_span(
+        self,
+        name: str,
+        context: Any = None,
+        kind: Any = ...,
+        attributes: Mapping[str, Any] | None = None,
+        links: Iterable[Any] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> _OtelEntered:
+        """A span that is current inside a ``with`` statement, or inside what this decorates."""
+    def _start(
+        self,
+        name: str,
+        context: Any = None,
+        kind: Any = ...,
+        attributes: Mapping[str, Any] | None = None,
+        links: Iterable[Any] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        decided: tuple[int, int | None, bool | None, str] | None = None,
+    ) -> _OtelSpan: ...
+    def _instead(self, function: Callable[..., Any] | None, /) -> None: ...
+
 def _carried(function: Any, context: SpanContext | None) -> Any: ...
 def _logging_short(
     logger: object,

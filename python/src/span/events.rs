@@ -21,9 +21,24 @@ pub fn add_event(span: &Span, name: &str, time: Option<u64>, attributes: &Call<'
 
 /// Adds the event of an exception.
 pub fn record(span: &Span, told: Told, more: &[&Layer]) {
-    let told = told.event();
+    record_at(span, told, None, None, more);
+}
+
+/// The same at a time of its own, with a word on whether the exception left the span.
+pub fn record_at(
+    span: &Span,
+    told: Told,
+    time: Option<u64>,
+    escaped: Option<bool>,
+    more: &[&Layer],
+) {
+    let mut told = told.event();
+    if let Some(escaped) = escaped {
+        let escaped = if escaped { "True" } else { "False" };
+        told.push(|encoder| encoder.field((Key::new("exception.escaped"), Value::Str(escaped))));
+    }
     let layer = more.iter().fold(told, |below, layer| layer.over(&below));
-    add_event(span, "exception", None, &Call::Converted(&layer));
+    add_event(span, "exception", time, &Call::Converted(&layer));
 }
 
 impl Told {

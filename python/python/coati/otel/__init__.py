@@ -8,18 +8,20 @@ those of other SDKs.
 from __future__ import annotations
 
 try:
-    import opentelemetry.context  # noqa: F401
-except ImportError as error:  # pragma: no cover - told to the user
+    import opentelemetry.trace as _trace_api
+except ImportError as _error:
     raise ImportError(
         "coati.otel needs the OpenTelemetry API: pip install opentelemetry-api"
-    ) from error
+    ) from _error
 
+from coati import _otel_context
 from coati.otel._global import Global
+from coati.otel.trace import TracerProvider
 
-__all__ = ["install", "is_installed", "uninstall"]
+__all__ = ["TracerProvider", "install", "is_installed", "uninstall"]
 
 #: What :func:`install` puts in place, in this order.
-_GLOBALS: list[Global] = []
+_GLOBALS: list[Global] = [Global(_trace_api, "_TRACER_PROVIDER", TracerProvider)]
 
 
 def install() -> None:
@@ -27,6 +29,7 @@ def install() -> None:
 
     What was set before, by whomever, is set again by :func:`uninstall`.
     """
+    _otel_context.put()
     for place in _GLOBALS:
         place.put()
 
@@ -35,6 +38,7 @@ def uninstall() -> None:
     """Take back what :func:`install` did."""
     for place in reversed(_GLOBALS):
         place.take_back()
+    _otel_context.take_back()
 
 
 def is_installed() -> bool:
