@@ -61,6 +61,7 @@ def _beside(adapter: ModuleType) -> Any:
 ADAPTERS = (
     Adapter("logging", "logging", "", "coati.logging"),
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
+    Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
