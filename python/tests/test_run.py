@@ -38,7 +38,7 @@ class Both:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=120,
             cwd=self.folder,
             env={**os.environ, "COATI_CONFIG_FILE": str(self.folder / "coati.toml"), **env},
             check=False,
@@ -201,6 +201,43 @@ def test_pickles_and_processes_find_the_program(both: Both) -> None:
     assert both.same("-m", "app")[0] == 0
 
 
+def test_spawned_children_are_recorded(program: Any) -> None:
+    (program.folder / "coati.toml").write_text(SINK)
+    (program.folder / "app.py").write_text(
+        "import logging, multiprocessing, os, sys, time\n"
+        "def work(ready):\n"
+        "    logging.getLogger('child').warning('in %s', multiprocessing.current_process().name)\n"
+        "    if ready is not None:\n"
+        "        ready.set()\n"
+        "        time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    for method in ('fork', 'spawn', 'forkserver'):\n"
+        "        context = multiprocessing.get_context(method)\n"
+        "        child = context.Process(target=work, args=(None,), name=method)\n"
+        "        child.start()\n"
+        "        child.join()\n"
+        "        ready = context.Event()\n"
+        "        child = context.Process(target=work, args=(ready,), name=method + ' ended')\n"
+        "        child.start()\n"
+        "        ready.wait()\n"
+        "        child.terminate()\n"
+        "        child.join()\n"
+        "        print(child.exitcode)\n"
+    )
+    program.call([*RUN, "--service", "shop", "app.py"], COATI_CONFIG_FILE="coati.toml")
+    assert program.stdout.split() == ["-15"] * 3
+    assert program.stderr.count("logs recorded") == 1
+    assert "coati: attached to logging, multiprocessing\n" in program.stderr
+    methods = ("fork", "spawn", "forkserver")
+    expected = [f"in {method}{end}" for method in methods for end in ("", " ended")]
+    assert sorted(program.messages()) == sorted(expected)
+    assert {record["service"] for record in program.records()} == {"shop"}
+    for file in program.folder.glob("out*.jsonl"):
+        file.unlink()
+    program.call([*RUN, "--without", "multiprocessing", "--config", "coati.toml", "app.py"])
+    assert sorted(program.messages()) == ["in fork", "in fork ended"]
+
+
 def test_handlers_of_the_program(both: Both) -> None:
     both.write(
         "app.py",
@@ -264,7 +301,7 @@ def test_an_ignored_signal_stays_ignored(both: Both) -> None:
     )
     command = [sys.executable, "start.py", "-m", "coati", "run", "--quiet", "app.py"]
     done = subprocess.run(
-        command, cwd=both.folder, capture_output=True, text=True, timeout=300, check=True
+        command, cwd=both.folder, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "True\n"
     assert done.stderr == ""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import coati.logging
 import coati.structlog
 import pytest
 import structlog
@@ -25,6 +28,23 @@ def reset() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def reset_logging() -> Iterator[None]:
+    """Leave the root logger as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    coati.structlog.uninstall()
+    coati.logging.uninstall()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("quiet").setLevel("NOTSET")
+
+
+STANDARD = {"rendered", "formatter"}
+TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ][0-9:.]+Z?")
 
 
 def play(log: Any) -> None:
@@ -100,3 +120,82 @@ def test_spans_and_the_standard_librarys_wrapper(engine: Any) -> None:
     (line,) = engine.logs()
     assert (line["message"], line["step"]) == ("a b", 1)
     assert line["span_id"] == span.span_id
+
+
+WRAP = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+
+
+@pytest.mark.parametrize("way", ["print", "default", "rendered", "formatter"])
+def test_beside_what_the_program_does(engine: Any, way: str, reset_logging: Any) -> None:
+    before = structlog.BoundLoggerBase._process_event
+    stream = io.StringIO()
+    if way == "default":
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(stream))
+    elif way == "print":
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        structlog.configure(BEFORE + render, logger_factory=structlog.PrintLoggerFactory(stream))
+    else:
+        handler = logging.StreamHandler(stream)
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if way == "formatter":
+            renderer = structlog.processors.JSONRenderer()
+            handler.setFormatter(structlog.stdlib.ProcessorFormatter(renderer))
+            render = [structlog.processors.format_exc_info, WRAP]
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel("DEBUG")
+        structlog.configure(
+            [*BEFORE, *render],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+        coati.logging.install()
+    play(structlog.get_logger("planner"))
+    alone = stream.getvalue()
+    stream.truncate(0)
+    stream.seek(0)
+    engine.logs()
+    coati.structlog.install()
+    coati.structlog.install()
+    play(structlog.get_logger("planner"))
+    assert TIMES.sub("", stream.getvalue()) == TIMES.sub("", alone)
+    ours = engine.logs()
+    assert [line["message"] for line in ours] == [
+        "plain", "fields", "bound", "unbound", "context", "formatted one 2" if way in STANDARD
+        else "formatted %s %d", "failed", "told",
+    ]  # fmt: skip
+    assert (ours[1]["a"], ours[1]["f"]) == (1, [1, {"g": 2}])
+    assert (ours[2]["session"], ours[2]["step"]) == ("s1", 2)
+    assert ours[4]["level"] == "critical"
+    assert ours[4]["user"] == "u1"
+    assert ours[6]["exception.type"] == ours[7]["exception.type"] == "KeyError"
+    assert ours[6]["step"] == 3
+    name = "planner" if way in STANDARD else __name__
+    assert {line["logger"] for line in ours} == {name}
+    for line in ours:
+        assert not {"_name", "_logger", "positional_args", "exception"} & set(line)
+    coati.structlog.uninstall()
+    assert structlog.BoundLoggerBase._process_event is before
+    play(structlog.get_logger("planner"))
+    assert all("session" not in line for line in engine.logs())
+
+
+def test_levels_and_drops_are_the_programs(engine: Any, reset_logging: Any) -> None:
+    coati.structlog.install()
+    with structlog.testing.capture_logs() as captured:
+        structlog.get_logger().info("captured")
+    assert [line["event"] for line in captured] == ["captured"]
+    structlog.configure(
+        [structlog.stdlib.filter_by_level, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+    )
+    logging.getLogger("quiet").setLevel("ERROR")
+    engine.logs()
+    for _ in range(2):
+        structlog.get_logger("quiet").debug("below structlog's")
+        structlog.get_logger("quiet").warning("below the logger's")
+        structlog.get_logger("quiet").error("kept", a=1)
+        coati.logging.install()
+    kept, again = engine.logs()
+    for line in (kept, again):
+        assert (line["message"], line["a"], line["logger"]) == ("kept", 1, "quiet")

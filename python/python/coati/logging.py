@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import string
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from coati import get_logger
@@ -19,6 +19,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 _LONG: Any = logging.Logger._log
 _CALL_HANDLERS = logging.Logger.callHandlers
+#: Records a line that another library has made out of more than a line; whether it is one.
+_take_apart: Callable[[logging.LogRecord], bool] | None = None
 #: What decides who listens to a logger.
 _DECISIVE = frozenset({"handlers", "filters", "parent", "propagate"})
 
@@ -71,6 +73,8 @@ class Handler(logging.Handler):
             self.handleError(record)
 
     def _record(self, record: logging.LogRecord) -> None:
+        if _take_apart is not None and _take_apart(record):
+            return
         fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if _LEVELS.get(record.levelno) != record.levelname:
             fields["level_name"] = record.levelname

@@ -1,15 +1,19 @@
-"""structlog through coati: a logger factory, or a processor where the factory is to stay."""
+"""structlog through coati: a logger factory, a processor where the factory is to stay, and one call
+for a program that is to notice nothing."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
 from typing import Any, NoReturn
 
 import structlog
 
+import coati.logging
 from coati import get_logger
 
-__all__ = ["LoggerFactory", "Processor"]
+__all__ = ["LoggerFactory", "Processor", "install", "is_installed", "uninstall"]
 
 #: Methods of structlog's loggers as levels of the standard library.
 _LEVELS = {
@@ -27,11 +31,13 @@ _LEVELS = {
 }
 #: What structlog's own processors add, and every line has anyway.
 _REPEATED = ("level", "level_number", "timestamp")
+#: Packages that stand between a program and a line, `concurrent` for what is awaited.
+_PASSED = frozenset({"coati", "concurrent", "structlog", "threading"})
 
 
-def _record(name: str, method: str, event: dict[str, Any]) -> None:
+def _record(name: str, method: str, event: dict[str, Any], level: int | None = None) -> None:
     message = event.pop("event", "")
-    level = _LEVELS.get(method)
+    level = level or _LEVELS.get(method)
     if level is None:
         level = event.get("level_number", _LEVELS.get(str(event.get("level")), 20))
     for key in _REPEATED:
@@ -118,6 +124,101 @@ class Processor:
 
 def _calling_module() -> str:
     frame = sys._getframe(2)
-    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] == "structlog":
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] in _PASSED:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "structlog"))
+
+
+_BOUND: Any = structlog.BoundLoggerBase
+_PROCESS = _BOUND._process_event
+
+
+def install() -> None:
+    """Make every structlog logger record through coati as well, however it is configured.
+
+    Its processors and its output stay as they are; recorded is what the last processor, which
+    renders, is given. Where structlog writes by way of ``logging`` and :mod:`coati.logging` is
+    installed, the line is recorded there, with its fields.
+    """
+    _BOUND._process_event = _process_event
+    coati.logging._take_apart = _take_apart
+
+
+def uninstall() -> None:
+    """Take back what :func:`install` did."""
+    _BOUND._process_event = _PROCESS
+    coati.logging._take_apart = None
+
+
+def is_installed() -> bool:
+    """Whether structlog's loggers record through coati as well."""
+    return bool(_BOUND._process_event is _process_event)
+
+
+class _Seen:
+    """A bound logger, as far as its chain needs one, with a processor before the last."""
+
+    __slots__ = ("_context", "_logger", "_processors", "event")
+
+    def __init__(self, bound: Any) -> None:
+        *before, last = bound._processors
+        self._context = bound._context
+        self._logger = bound._logger
+        self._processors = (*before, self._see, last)
+        self.event: dict[str, Any] | None = None
+
+    def _see(self, logger: Any, method: str, event: Any) -> Any:
+        if isinstance(event, dict):
+            self.event = dict(event)
+        return event
+
+
+class _Rendered(str):
+    """A line as the program wants it, and what it was made of."""
+
+    event: dict[str, Any]
+
+
+def _process_event(self: Any, method: str, event: Any, event_kw: Any) -> Any:
+    processors = self._processors
+    # Recorded by these already, or there is none that renders.
+    if not processors or isinstance(self._logger, _Logger):
+        return _PROCESS(self, method, event, event_kw)
+    seen = _Seen(self)
+    result = _PROCESS(seen, method, event, event_kw)
+    if seen.event is None:
+        return result
+    exception = event_kw.get("exc_info")
+    if exception:
+        # Rather than what a processor has made of it.
+        seen.event["exc_info"] = sys.exc_info() if exception is True else exception
+        seen.event.pop("exception", None)
+    standard = isinstance(self._logger, logging.Logger)
+    if not standard or not coati.logging.is_installed():
+        # Nothing of ours is the program's concern.
+        with contextlib.suppress(Exception):
+            if not standard or self._logger.isEnabledFor(_LEVELS.get(method, 20)):
+                name = getattr(self._logger, "name", None)
+                name = name if isinstance(name, str) else _calling_module()
+                _record(name, method, seen.event)
+    elif isinstance(result, tuple) and result[0] and type(result[0][0]) is str:
+        text = _Rendered(result[0][0])
+        text.event = seen.event
+        return (text, *result[0][1:]), result[1]
+    return result
+
+
+def _take_apart(record: logging.LogRecord) -> bool:
+    """Record a line of ``logging`` that structlog has made; whether it is one."""
+    message: Any = record.msg
+    if isinstance(message, _Rendered):
+        event = dict(message.event)
+    elif isinstance(message, dict) and hasattr(record, "_name") and hasattr(record, "_logger"):
+        # On its way to structlog's formatter.
+        event = dict(message)
+        event.setdefault("exc_info", record.exc_info)
+    else:
+        return False
+    event.setdefault("logger", record.name)
+    _record(record.name, "", event, record.levelno)
+    return True

@@ -30,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         # Registered before the engine registers its own end, and so called after it.
         atexit.register(summary.tell)
-        engine.start(summary, options.service, options.config)
+        names = [adapter.name for adapter in options.adapters]
+        engine.Starter(options.service, options.config, names, summary.add)
     except coati.ConfigError as error:
         atexit.unregister(summary.tell)
         print(f"coati: {error}", file=sys.stderr)

@@ -39,10 +39,8 @@ class Summary:
 
     def tell(self) -> None:
         """Deliver what is recorded, and write the summary to standard error."""
-        if os.getpid() != self._process:
-            return
         coati.flush()
-        if not self._wanted:
+        if not self._wanted or os.getpid() != self._process:
             return
         self._wanted = False
         lines = [self._books(), *self._models(), *self._adapters(), *self._places()]

@@ -60,9 +60,11 @@ def _beside(adapter: ModuleType) -> Any:
 #: One line each; `coati run --list` shows them in this order.
 ADAPTERS = (
     Adapter("logging", "logging", "", "coati.logging"),
+    Adapter("structlog", "structlog", "structlog", "coati.structlog"),
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
     Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
+    Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
 )
