@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import pkgutil
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +13,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import coati
 import pytest
+from coati.run.table import ADAPTERS
 from conftest import wait_until
 from run_checks import Run, failed, overlap
 
@@ -397,6 +402,21 @@ def test_an_adapter_that_fails_is_told(program: Any) -> None:
     program.call([*RUN, "app.py"], COATI_CONFIG_FILE="coati.toml")
     assert program.stdout == "runs\n"
     assert "coati: not attached to prometheus_client: RuntimeError: " in program.stderr
+
+
+def test_every_adapter_is_in_the_table() -> None:
+    modules = [name for _, name, _ in pkgutil.iter_modules(coati.__path__)]
+    sources = {name: importlib.util.find_spec(f"coati.{name}") for name in modules}
+    adapters = set()
+    for name, spec in sources.items():
+        if name.startswith("_") or spec is None or not str(spec.origin).endswith(".py"):
+            continue
+        text = Path(str(spec.origin)).read_text(encoding="utf-8")
+        exported = re.search(r"^__all__ = \[(.*?)\]", text, re.DOTALL | re.MULTILINE)
+        if exported and {'"install"', '"uninstall"'} <= set(re.split(r"[,\s]+", exported[1])):
+            adapters.add(f"coati.{name}")
+    assert "coati.logging" in adapters
+    assert adapters == {row.module for row in ADAPTERS} - {"coati.run.children"}
 
 
 def test_list(program: Any) -> None:

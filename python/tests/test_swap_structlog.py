@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -38,6 +39,7 @@ def reset_logging() -> Iterator[None]:
     yield
     coati.structlog.uninstall()
     coati.logging.uninstall()
+    logging.setLoggerClass(logging.Logger)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("quiet").setLevel("NOTSET")
@@ -159,10 +161,10 @@ def test_beside_what_the_program_does(engine: Any, way: str, reset_logging: Any)
     play(structlog.get_logger("planner"))
     assert TIMES.sub("", stream.getvalue()) == TIMES.sub("", alone)
     ours = engine.logs()
-    assert [line["message"] for line in ours] == [
-        "plain", "fields", "bound", "unbound", "context", "formatted one 2" if way in STANDARD
-        else "formatted %s %d", "failed", "told",
-    ]  # fmt: skip
+    # By way of `logging` structlog leaves arguments to a processor that is not there.
+    formatted = "formatted %s %d" if way in STANDARD else "formatted one 2"
+    messages = ["plain", "fields", "bound", "unbound", "context", formatted, "failed", "told"]
+    assert [line["message"] for line in ours] == messages
     assert (ours[1]["a"], ours[1]["f"]) == (1, [1, {"g": 2}])
     assert (ours[2]["session"], ours[2]["step"]) == ("s1", 2)
     assert ours[4]["level"] == "critical"
@@ -172,11 +174,25 @@ def test_beside_what_the_program_does(engine: Any, way: str, reset_logging: Any)
     name = "planner" if way in STANDARD else __name__
     assert {line["logger"] for line in ours} == {name}
     for line in ours:
-        assert not {"_name", "_logger", "positional_args", "exception"} & set(line)
+        assert not {"_name", "_logger", "exception"} & set(line)
     coati.structlog.uninstall()
     assert structlog.BoundLoggerBase._process_event is before
     play(structlog.get_logger("planner"))
     assert all("session" not in line for line in engine.logs())
+
+
+def test_places_are_the_callers(engine: Any, reset_logging: Any) -> None:
+    coati.configure(logs={"call_sites": True})
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(filename)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    # It gives `logging` a class of loggers that look for their callers themselves.
+    structlog.configure([WRAP], logger_factory=structlog.stdlib.LoggerFactory())
+    coati.logging.install("INFO")
+    logging.getLogger("made now").info("here")
+    assert stream.getvalue() == f"{os.path.basename(__file__)} here\n"
+    assert engine.log()["code.file"] == __file__
 
 
 def test_levels_and_drops_are_the_programs(engine: Any, reset_logging: Any) -> None:

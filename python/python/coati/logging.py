@@ -6,6 +6,7 @@ import logging
 import string
 import sys
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, Literal
 
 from coati import get_logger
@@ -158,8 +159,8 @@ def install(
         root.setLevel(level)
         if fresh.root_level is None:
             fresh.root_level = before
-    _installed = fresh
-    logging.Logger._log = _short_enough if style == "%" and not template else _LONG  # type: ignore[method-assign]
+    _installed = _short.__globals__["_installed"] = fresh
+    logging.Logger._log = _short if style == "%" and not template else _LONG  # type: ignore[method-assign]
     logging.Logger.callHandlers = _call_handlers  # type: ignore[method-assign]
     logging.Logger.__setattr__ = _set  # type: ignore[method-assign,assignment]
     _logging_changed()
@@ -176,7 +177,7 @@ def uninstall() -> None:
     logging.Logger._log = _LONG  # type: ignore[method-assign]
     logging.Logger.callHandlers = _CALL_HANDLERS  # type: ignore[method-assign]
     del logging.Logger.__setattr__
-    _installed = None
+    _installed = _short.__globals__["_installed"] = None
     _logging_changed()
 
 
@@ -207,8 +208,12 @@ def _short_enough(  # noqa: PLR0917 - as the library has it
         _LONG(self, level, msg, args, exc_info, extra, stack_info, stacklevel + more)
 
 
-# Callers are looked for behind the frames of this file.
-_short_enough.__code__ = _short_enough.__code__.replace(co_filename=_LONG.__code__.co_filename)
+# Callers are looked for behind the frames of the library's file, and by structlog of its module.
+_short: Any = FunctionType(
+    _short_enough.__code__.replace(co_filename=_LONG.__code__.co_filename),
+    {**globals(), "__name__": _LONG.__module__},
+    argdefs=_short_enough.__defaults__,
+)
 
 
 def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:

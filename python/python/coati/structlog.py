@@ -173,10 +173,19 @@ class _Seen:
         return event
 
 
-class _Rendered(str):
+class _Text(str):
     """A line as the program wants it, and what it was made of."""
 
     event: dict[str, Any]
+
+
+class _Dict(dict[str, Any]):
+    """The same, on its way to structlog's formatter."""
+
+    event: dict[str, Any]
+
+
+_RENDERED: dict[Any, Any] = {str: _Text, dict: _Dict}
 
 
 def _process_event(self: Any, method: str, event: Any, event_kw: Any) -> Any:
@@ -201,24 +210,18 @@ def _process_event(self: Any, method: str, event: Any, event_kw: Any) -> Any:
                 name = getattr(self._logger, "name", None)
                 name = name if isinstance(name, str) else _calling_module()
                 _record(name, method, seen.event)
-    elif isinstance(result, tuple) and result[0] and type(result[0][0]) is str:
-        text = _Rendered(result[0][0])
-        text.event = seen.event
-        return (text, *result[0][1:]), result[1]
+    elif isinstance(result, tuple) and result[0] and type(result[0][0]) in _RENDERED:
+        rendered = _RENDERED[type(result[0][0])](result[0][0])
+        rendered.event = seen.event
+        return (rendered, *result[0][1:]), result[1]
     return result
 
 
 def _take_apart(record: logging.LogRecord) -> bool:
     """Record a line of ``logging`` that structlog has made; whether it is one."""
-    message: Any = record.msg
-    if isinstance(message, _Rendered):
-        event = dict(message.event)
-    elif isinstance(message, dict) and hasattr(record, "_name") and hasattr(record, "_logger"):
-        # On its way to structlog's formatter.
-        event = dict(message)
-        event.setdefault("exc_info", record.exc_info)
-    else:
+    if not isinstance(record.msg, (_Text, _Dict)):
         return False
+    event = dict(record.msg.event)
     event.setdefault("logger", record.name)
     _record(record.name, "", event, record.levelno)
     return True

@@ -22,7 +22,9 @@ class Attachments:
         self.attached: list[str] = []
         #: Why others are not.
         self.failed: dict[str, str] = {}
-        names = {adapter.waits_for for adapter in self._adapters}
+        #: Those that are being attached, which may import more of what is waited for.
+        self._begun: set[str] = set()
+        names = {name for adapter in self._adapters for name in adapter.waits_for.split()}
         self._hook = Hook(names, before=self._detach, after=self._attach)
 
     def install(self) -> None:
@@ -32,16 +34,18 @@ class Attachments:
     def remove(self) -> None:
         """Take everything back."""
         self._hook.remove()
-        for name in [adapter.waits_for for adapter in reversed(self._adapters)]:
-            self._detach(name)
+        for adapter in reversed(self._adapters):
+            self._take_away(adapter)
 
     def _attach(self, name: str) -> None:
         for adapter in self._adapters:
-            if adapter.waits_for != name or adapter.name in self.attached:
+            if name not in adapter.waits_for.split() or adapter.name in self._begun:
                 continue
+            self._begun.add(adapter.name)
             try:
                 adapter.attach(adapter.load())
             except Exception as error:
+                self._begun.discard(adapter.name)
                 self.failed[adapter.name] = f"{type(error).__name__}: {error}"
             else:
                 self.failed.pop(adapter.name, None)
@@ -49,10 +53,15 @@ class Attachments:
 
     def _detach(self, name: str) -> None:
         for adapter in self._adapters:
-            if adapter.waits_for != name or adapter.name not in self.attached:
-                continue
-            self.attached.remove(adapter.name)
-            try:
-                adapter.detach(adapter.load())
-            except Exception as error:
-                self.failed[adapter.name] = f"{type(error).__name__}: {error}"
+            if name in adapter.waits_for.split():
+                self._take_away(adapter)
+
+    def _take_away(self, adapter: Adapter) -> None:
+        if adapter.name not in self.attached:
+            return
+        self.attached.remove(adapter.name)
+        self._begun.discard(adapter.name)
+        try:
+            adapter.detach(adapter.load())
+        except Exception as error:
+            self.failed[adapter.name] = f"{type(error).__name__}: {error}"

@@ -112,7 +112,7 @@ def _named(parser: _Parser, text: str) -> set[str]:
     """Names of adapters; a package's names stand for its adapter."""
     names: dict[str, str] = {}
     for adapter in ADAPTERS:
-        for name in (adapter.waits_for, adapter.distribution, adapter.name):
+        for name in (*adapter.waits_for.split(), adapter.distribution, adapter.name):
             names[name.replace("-", "_")] = adapter.name
     found = set()
     for name in filter(None, (part.strip() for part in text.split(","))):

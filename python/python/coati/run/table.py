@@ -24,7 +24,7 @@ class Adapter(NamedTuple):
 
     #: What it is called on the command line and in reports.
     name: str
-    #: The module whose import it waits for.
+    #: The module whose import it waits for; of several, with spaces between them, the first.
     waits_for: str
     #: What the package index calls the package; empty for the standard library.
     distribution: str
@@ -57,6 +57,7 @@ def _beside(adapter: ModuleType) -> Any:
     return adapter.install(beside=True)
 
 
+_OTEL = "opentelemetry.trace opentelemetry.metrics opentelemetry._logs"
 #: One line each; `coati run --list` shows them in this order.
 ADAPTERS = (
     Adapter("logging", "logging", "", "coati.logging"),
@@ -64,6 +65,7 @@ ADAPTERS = (
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
     Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
+    Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel"),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
     Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
