@@ -67,6 +67,7 @@ ADAPTERS = (
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel"),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
+    Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),
     Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
 )
