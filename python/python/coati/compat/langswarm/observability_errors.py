@@ -123,7 +123,7 @@ class MetricsError(ObservabilityError):
         message = f"Metrics {operation} failed with {metrics_backend}"
         if metric_name:
             message += f" (metric: {metric_name})"
-        about = {"metrics_backend": metrics_backend, "metric_name": metric_name}
+        about = {"backend": metrics_backend, "metric_name": metric_name}
         super().__init__(operation, metrics_backend, error, message, **about)
 
 
@@ -142,6 +142,8 @@ class LoggingError(ObservabilityError):
         self.logger_config = logger_config
         self.log_level = log_level
         message = f"Logging {operation} failed with {logger_config}"
+        if log_level:
+            message += f" (level: {log_level})"
         about = {"logger_config": logger_config, "log_level": log_level}
         super().__init__(operation, logger_config, error, message, **about)
 
