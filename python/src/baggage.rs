@@ -337,7 +337,11 @@ pub fn attach(context: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     }
     // SAFETY: a live object whose class is checked.
     let object = match unsafe { raw::is::<Span>(context.as_ptr()) } {
-        true => context.clone().into_ptr(),
+        true => {
+            // SAFETY: as above.
+            unsafe { raw::value::<Span>(context.as_ptr()) }.go_on_from(current.node());
+            context.clone().into_ptr()
+        }
         false => Span::standing_for(node, current.node()),
     };
     Token::entering(py, object, current)

@@ -123,13 +123,24 @@ impl Span {
             // SAFETY: just made.
             let own = unsafe { raw::value::<Self>(object) }.node();
             baggage::adopt(own, node, current);
-            if let Some(baggage) = own.baggage.get()
-                && let Some(fields) = baggage::fields(baggage, current)
-            {
+            let carried = own.baggage.get().and_then(|baggage| baggage::fields(baggage, current));
+            if let Some(fields) = carried.or_else(|| current?.fields.get().cloned()) {
                 let _ = own.fields.set(fields);
             }
         }
         object
+    }
+
+    /// Takes over fields and baggage of what was current before.
+    #[inline(always)]
+    pub fn go_on_from(&self, below: Option<&Node>) {
+        let carries = |node: &Node| node.baggage.get().is_some();
+        if carries(&self.node) || below.is_some_and(carries) {
+            baggage::inherit(&self.node, below);
+        }
+        if let Some(fields) = below.and_then(|node| node.fields.get()) {
+            let _ = self.node.fields.set(fields.clone());
+        }
     }
 
     /// What is current while it is entered.
@@ -228,15 +239,8 @@ pub unsafe fn enter(this: *mut PyObject) {
         return;
     }
     let current = Current::get();
-    let below = current.node();
     span.node.stay_inside(&current);
-    let carries = |node: &Node| node.baggage.get().is_some();
-    if carries(&span.node) || below.is_some_and(carries) {
-        baggage::inherit(&span.node, below);
-    }
-    if let Some(fields) = below.and_then(|node| node.fields.get()) {
-        let _ = span.node.fields.set(fields.clone());
-    }
+    span.go_on_from(current.node());
     let entry = Entry::enter(this, current);
     if let Some(mut place) = span.entry.borrow() {
         *place = entry;

@@ -160,3 +160,16 @@ def test_process_pools_take_what_can_be_pickled(engine: Any) -> None:
     with pytest.raises(TypeError, match="pickle"):
         pickle.dumps(span)
     assert pickle.loads(pickle.dumps(span.context)) == span.context
+
+
+def test_fields_go_on_inside_an_attached_span(engine: Any) -> None:
+    span = tracer.start_span("made before")
+    with coati.context(user="u1"):
+        with coati.attach(span), coati.context(more=1):
+            log.info("inside")
+        with coati.attach(span.context):
+            log.info("inside")
+    span.end()
+    first, second = engine.logs()
+    assert (first["user"], first["more"], first["span_id"]) == ("u1", 1, span.span_id)
+    assert (second["user"], second["span_id"]) == ("u1", span.span_id)
