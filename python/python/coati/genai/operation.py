@@ -55,6 +55,8 @@ _REQUEST = {
 }
 
 _current: ContextVar[Operation | None] = ContextVar("coati.genai.operation", default=None)
+#: Attributes that all operations inside have, such as those of a session.
+_shared: ContextVar[Mapping[str, Any] | None] = ContextVar("coati.genai.shared", default=None)
 
 
 class Operation:
@@ -95,6 +97,7 @@ class Operation:
         "_token",
         "_tokens",
         "_usage",
+        "cost_usd",
         "operation",
         "span",
     )
@@ -112,7 +115,7 @@ class Operation:
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
         self.operation = operation
-        self._attributes: dict[str, Any] = {}
+        self._attributes: dict[str, Any] = dict(_shared.get() or ())
         if operation:
             self._attributes["gen_ai.operation.name"] = operation
         for name, value in (attributes or {}).items():
@@ -123,6 +126,8 @@ class Operation:
             outer = _current.get()
         self._agent: Operation | None = outer and outer._for_children()
         self._open = [True]
+        #: What it cost in US dollars, an agent's model calls included; known once it has ended.
+        self.cost_usd: float | None = None
         self._usage: Usage | None = None
         self._tokens: Usage | None = None
         self._dollars: float | None = None
@@ -146,6 +151,11 @@ class Operation:
             attributes=self._attributes,
         )
         self._begun = time.perf_counter_ns()
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens: what it was told of, else those of the model calls inside."""
+        return self._usage if self._usage is not None else self._tokens
 
     def _for_children(self) -> Operation | None:
         """Whom model and tool calls inside count for."""
@@ -343,6 +353,7 @@ class Operation:
         if self.operation == "invoke_agent" and usage is None and self._tokens is not None:
             # Caches of different models are not added up.
             usage = Usage(self._tokens.input_tokens, self._tokens.output_tokens)
+        self.cost_usd = dollars if self._dollars is None else self._dollars
         if self._dollars is not None:
             self.span.set_attribute("coati.usage.total_cost_usd", self._dollars)
         if usage is None:
