@@ -9,6 +9,9 @@ What needs ``opentelemetry-api`` is imported when it is asked for.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from coati.compat.kaizen._chain import Break, Head, Verification
 from coati.compat.kaizen._install import install, is_installed, uninstall
 from coati.compat.kaizen.audit import AuditStorage, AuditTrailManager, FileAuditStorage
@@ -40,6 +43,9 @@ from coati.compat.kaizen.types import (
     MetricType,
 )
 
+if TYPE_CHECKING:
+    from coati.compat.kaizen.tracing_manager import TracingManager
+
 __all__ = [
     "AuditEntry",
     "AuditHook",
@@ -70,9 +76,16 @@ __all__ = [
     "PerformanceProfilerHook",
     "StructuredLogger",
     "TracingHook",
+    "TracingManager",
     "Verification",
     "install",
     "is_installed",
     "uninstall",
     "write_lines",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TracingManager":
+        return importlib.import_module("coati.compat.kaizen.tracing_manager").TracingManager
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,11 +13,7 @@ __all__ = ["install", "is_installed", "uninstall"]
 _OURS = "coati.compat.kaizen"
 _PARENT = "kaizen.core.autonomy"
 #: Their packages, which stay what they are but for the names that ours have.
-_PACKAGES = {
-    f"{_PARENT}.observability": "",
-    f"{_PARENT}.hooks": ".hooks",
-    f"{_PARENT}.hooks.builtin": ".hooks.builtin",
-}
+_PACKAGES = [f"{_PARENT}.{name}" for name in ("observability", "hooks", "hooks.builtin")]
 #: Their modules, which ours replace.
 _MODULES = {
     **{
@@ -44,8 +40,6 @@ class _Installed:
         self.modules: dict[str, ModuleType] = {}
         #: What stood where: a module, a name, the value.
         self.replaced: list[tuple[ModuleType, str, Any]] = []
-        #: Packages that were imported with ours in place.
-        self.fresh: list[str] = []
 
 
 _installed: _Installed | None = None
@@ -72,7 +66,6 @@ def install() -> None:
         ) from error
     ours = {name: importlib.import_module(_OURS + own) for name, own in _MODULES.items()}
     fresh = _Installed()
-    fresh.fresh = [name for name in _PACKAGES if name not in sys.modules]
     instead: dict[int, Any] = {}
     for name, module in ours.items():
         theirs = sys.modules.get(name)
@@ -101,13 +94,9 @@ def uninstall() -> None:
             vars(module).pop(name, None)
         else:
             setattr(module, name, value)
-    for name in [*_MODULES, *done.fresh]:
+    for name in _MODULES:
         sys.modules.pop(name, None)
     sys.modules.update(done.modules)
-    for name in done.fresh:
-        parent, _, child = name.rpartition(".")
-        if parent in sys.modules:
-            vars(sys.modules[parent]).pop(child, None)
     _give_back()
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coati.compat.kaizen.audit import AuditTrailManager
 from coati.compat.kaizen.logging import LoggingManager, StructuredLogger
 from coati.compat.kaizen.metrics import MetricsCollector
 from coati.compat.kaizen.types import AuditEntry, AuditResult, MetricType
+
+if TYPE_CHECKING:
+    from coati.compat.kaizen.tracing_manager import TracingManager
 
 __all__ = ["ObservabilityManager"]
 
@@ -44,11 +46,12 @@ class ObservabilityManager:
         self.service_name = service_name
         self.metrics = MetricsCollector() if enable_metrics else None
         self.logging = LoggingManager() if enable_logging else None
-        self.tracing: Any | None = None
+        self.tracing: TracingManager | None = None
         if enable_tracing:
             # It needs opentelemetry-api.
-            module = importlib.import_module("coati.compat.kaizen.tracing_manager")
-            self.tracing = module.TracingManager(
+            from coati.compat.kaizen.tracing_manager import TracingManager  # noqa: PLC0415
+
+            self.tracing = TracingManager(
                 service_name, jaeger_host=jaeger_host, jaeger_port=jaeger_port, insecure=insecure
             )
         self.audit: AuditTrailManager | None = None
@@ -105,7 +108,7 @@ class ObservabilityManager:
         """All metrics in Prometheus' text, empty where they are off."""
         return await self.metrics.export() if self.metrics is not None else ""
 
-    def get_tracing_manager(self) -> Any | None:
+    def get_tracing_manager(self) -> TracingManager | None:
         """The tracing, None where it is off."""
         if self.tracing is None:
             logger.warning("Tracing not enabled")

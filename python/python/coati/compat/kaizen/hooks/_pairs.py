@@ -57,7 +57,7 @@ def kind_of(context: HookContext) -> str:
 
 def _first(context: HookContext, names: tuple[str, ...]) -> Any:
     for place in (context.data, context.metadata):
-        for name in names if isinstance(place, dict) else ():
+        for name in names if place and isinstance(place, dict) else ():
             if place.get(name) is not None:
                 return place[name]
     return None

@@ -23,7 +23,7 @@ class PerformanceProfilerHook(BaseHook):
 
     events: ClassVar[list[HookEvent]] = list(HookEvent)
 
-    def __init__(self, max_samples: int = 2048) -> None:
+    def __init__(self, max_samples: int = 1024) -> None:
         super().__init__("performance_profiler_hook")
         self._pairs = Pairs()
         self.latencies: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=max_samples))

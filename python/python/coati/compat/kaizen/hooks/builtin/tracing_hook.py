@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from coati.compat.kaizen._scrub import scrub
 from coati.compat.kaizen.hooks._pairs import Pairs
 from coati.compat.kaizen.hooks.protocol import BaseHook
 from coati.compat.kaizen.hooks.types import HookContext, HookEvent, HookResult
+
+if TYPE_CHECKING:
+    from coati.compat.kaizen.tracing_manager import TracingManager
 
 __all__ = ["TracingHook"]
 
@@ -31,7 +34,7 @@ class TracingHook(BaseHook):
     events: ClassVar[list[HookEvent]] = list(HookEvent)
 
     def __init__(
-        self, tracing_manager: Any, events_to_trace: list[HookEvent] | None = None
+        self, tracing_manager: TracingManager, events_to_trace: list[HookEvent] | None = None
     ) -> None:
         super().__init__("tracing_hook")
         self.tracing_manager = tracing_manager
