@@ -12,7 +12,9 @@ try:
     from pydantic_ai import Agent
     from pydantic_ai.models.instrumented import InstrumentationSettings
 except ImportError as _error:
-    raise ImportError("coati.pydantic_ai needs pydantic-ai: pip install pydantic-ai-slim") from _error
+    raise ImportError(
+        "coati.pydantic_ai needs pydantic-ai: pip install pydantic-ai-slim"
+    ) from _error
 
 from coati import genai, otel
 

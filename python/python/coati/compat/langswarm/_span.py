@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from time import time_ns
 from typing import Any
 
 import coati
@@ -29,6 +29,7 @@ class LiveSpan(TraceSpan):
 
     __hash__ = object.__hash__
 
+    _logs: list[dict[str, Any]] | None = None
     _parent_id: str | None = None
     _reason: str | None = None
     _explicit = False
@@ -43,12 +44,11 @@ class LiveSpan(TraceSpan):
     ) -> None:
         self.operation_name = name
         self.tags = tags
-        self.logs: list[dict[str, Any]] = []
         self._book = book
         self._native = native
         self._parent = parent
-        self._given = dict(tags)
-        self._started = time.time_ns()
+        self._given = tags.copy()
+        self._started = time_ns()
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -67,6 +67,13 @@ class LiveSpan(TraceSpan):
     def parent_span_id(self) -> str | None:  # type: ignore[override]
         """The parent's id, None of a root."""
         return self._parent.span_id if self._parent is not None else self._parent_id
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The log entries."""
+        if self._logs is None:
+            self._logs = []
+        return self._logs
 
     @property
     def start_time(self) -> datetime:  # type: ignore[override]
@@ -90,7 +97,7 @@ class LiveSpan(TraceSpan):
 
     def get_duration(self) -> float:
         """How long it has taken until now or its end, in seconds."""
-        return ((self._ended or time.time_ns()) - self._started) / 1_000_000_000
+        return ((self._ended or time_ns()) - self._started) / 1_000_000_000
 
     @property
     def is_finished(self) -> bool:
@@ -158,13 +165,28 @@ class LiveSpan(TraceSpan):
 
     def __enter__(self) -> LiveSpan:
         if self._entered == 0 and self._ended is None:
-            self._native.__enter__()
-            self._book.open[self._native] = self
+            native = self._native
+            native.__enter__()
+            self._book.open[native] = self
         self._entered += 1
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._entered -= 1
+        if (
+            self._entered == 0
+            and error is None
+            and self.status is SpanStatus.OK
+            and not (self._logs or self._explicit or self._ended)
+            and self.tags == self._given
+        ):
+            # Nothing to be handed over, as a rule.
+            self._ended = time_ns()
+            native, book = self._native, self._book
+            native.__exit__(None, None, None)
+            book.open.pop(native, None)
+            book.finished.append(self)
+            return
         if self._entered == 0:
             if isinstance(error, Exception):
                 self._fail(error)
@@ -206,7 +228,7 @@ class LiveSpan(TraceSpan):
             self._ended = _nanoseconds(end_time)
             native.end(self._ended)
         else:
-            self._ended = time.time_ns()
+            self._ended = time_ns()
         if leaving is not None:
             native.__exit__(*leaving)
         else:
@@ -216,7 +238,7 @@ class LiveSpan(TraceSpan):
     def _hand_over(self, native: Any, leaving: Any) -> None:
         if self.tags != self._given:
             native.set_attributes(self.tags)
-        for entry in self.logs:
+        for entry in self._logs or ():
             fields = {key: value for key, value in entry.items() if key != "message"}
             native.add_event(str(entry.get("message", "")), fields)
         status = status_of(self.status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 import threading
@@ -41,6 +40,10 @@ class _Owners:
 
 
 _owners = _Owners()
+#: The kinds, and what records a value of each.
+_RECORDS = {"counter": "add", "gauge": "set", "histogram": "record", "timer": "record"}
+#: Series of a kind that are remembered.
+_ROOM = 10_000
 #: Seconds by which two readings of the engine's start may differ.
 _SAME = 0.002
 
@@ -60,16 +63,11 @@ class Store:
         self._number = _owners.number()
         #: What the series of a kind and name have besides the program's labels.
         self._scopes: dict[tuple[str, str], dict[str, str]] = {}
-        self.instruments: dict[str, dict[str, Any]] = {
-            "counter": {},
-            "gauge": {},
-            "histogram": {},
-            "timer": {},
+        self.instruments: dict[str, dict[str, Any]] = {kind: {} for kind in _RECORDS}
+        #: What records a value, by name, labels' names and their values, which are texts.
+        self.calls: dict[str, dict[tuple[str, ...], Callable[[Any], None]]] = {
+            kind: {} for kind in _RECORDS
         }
-        self.add: dict[str, Callable[..., None]] = {}
-        self.set: dict[str, Callable[..., None]] = {}
-        self.record: dict[str, Callable[..., None]] = {}
-        self.time: dict[str, Callable[..., None]] = {}
         #: What the last export has told of a series.
         self.exported: dict[tuple[str, str], Any] = {}
 
@@ -88,8 +86,7 @@ class Store:
         self._number = _owners.number()
         self._scopes.clear()
         self.exported.clear()
-        for calls in (self.add, self.set, self.record, self.time):
-            calls.clear()
+        self.forget()
 
     def get(self, kind: str, name: str, **details: Any) -> Any:
         """The instrument of this kind and name, made if need be."""
@@ -117,19 +114,29 @@ class Store:
             # The framework has a name for each kind; here it is one kind's, or the program's.
             return make(f"{proper}.{kind}", **details)
 
-    def call(self, kind: str, name: str) -> Callable[..., None]:
-        """What records a value, taking it and its labels."""
-        instrument = self.get(kind, name)
-        method, calls = {
-            "counter": ("add", self.add),
-            "gauge": ("set", self.set),
-            "histogram": ("record", self.record),
-            "timer": ("record", self.time),
-        }[kind]
-        bare = getattr(instrument, method)
-        scope = self.scope(kind, name)
-        calls[name] = call = functools.partial(bare, **scope) if scope else bare
+    def call(
+        self, kind: str, name: str, labels: dict[str, str], tags: Mapping[str, Any]
+    ) -> Callable[[Any], None]:
+        """What records a value in the series with these labels, which the program gave as tags."""
+        calls = self.calls[kind]
+        known = (name, *labels, *labels.values())
+        call = calls.get(known)
+        if call is None:
+            bound = self.get(kind, name).bind(**labels, **self.scope(kind, name))
+            call = getattr(bound, _RECORDS[kind])
+            if len(calls) > _ROOM:
+                calls.clear()
+            calls[known] = call
+        if labels.keys() != tags.keys() and all(type(value) is str for value in tags.values()):
+            # Under the labels that are left out, too. Only texts are equal to nothing but texts.
+            given = (name, *tags, *tags.values())
+            calls[given] = call
         return call
+
+    def forget(self) -> None:
+        """Find series anew."""
+        for calls in self.calls.values():
+            calls.clear()
 
     def read(self, kind: str, name: str, tags: Mapping[str, Any]) -> Any:
         """The value or the figures of a series; None where there is none."""

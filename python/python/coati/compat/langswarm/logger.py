@@ -177,9 +177,9 @@ class V2Logger(ILogger):
             if self._bound:
                 kwargs = {**self._bound, **kwargs}
             fields: dict[str, Any] = {"component": component or self.component or "unknown"}
-            for name in _OWN:
-                if name in kwargs:
-                    value = kwargs.pop(name)
+            if not kwargs.keys().isdisjoint(_OWN):
+                for name in _OWN:
+                    value = kwargs.pop(name, None)
                     if value:
                         fields[name] = value
             if kwargs:

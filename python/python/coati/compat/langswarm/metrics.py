@@ -46,13 +46,6 @@ __all__ = [
 ]
 
 
-def _mixed(tags: dict[str, Any]) -> bool:
-    for value in tags.values():  # noqa: SIM110 - a generator would cost more than the loop
-        if type(value) is not str:
-            return True
-    return False
-
-
 class V2Metrics(IMetrics):
     """Measures.
 
@@ -68,17 +61,13 @@ class V2Metrics(IMetrics):
 
     def _share(self, store: Store) -> None:
         self._store = store
-        self._add, self._set, self._record, self._time = (
-            store.add,
-            store.set,
-            store.record,
-            store.time,
-        )
+        self._calls = store.calls
         self._reconfigure(self.config)
 
     def _reconfigure(self, config: ObservabilityConfig) -> None:
         self.config = config
         self._excluded = frozenset(config.metrics.exclude_labels)
+        self._store.forget()
 
     def for_component(self, component: str | None) -> V2Metrics:
         """The same metrics, for a component's own use."""
@@ -104,60 +93,56 @@ class V2Metrics(IMetrics):
         if not self.config.metrics_enabled:
             return
         try:
-            if labels is not None or self._excluded or _mixed(tags):
-                tags = self._tags(labels, tags)
-            try:
-                add = self._add[name]
-            except KeyError:
-                add = self._store.call("counter", name)
-            add(value, **tags)
+            if labels is not None:
+                tags = labels_of(labels, tags)
+            call = self._calls["counter"].get((name, *tags, *tags.values()))
+            if call is None:
+                call = self._store.call("counter", name, self._tags(None, tags), tags)
+            call(value)
         except Exception as error:
-            tell("add to a counter", error)
+            tell("record a counter", error)
 
     def set_gauge(self, name: str, value: Any, labels: Any = None, **tags: Any) -> None:
         """Set a gauge."""
         if not self.config.metrics_enabled:
             return
         try:
-            if labels is not None or self._excluded or _mixed(tags):
-                tags = self._tags(labels, tags)
-            try:
-                put = self._set[name]
-            except KeyError:
-                put = self._store.call("gauge", name)
-            put(value, **tags)
+            if labels is not None:
+                tags = labels_of(labels, tags)
+            call = self._calls["gauge"].get((name, *tags, *tags.values()))
+            if call is None:
+                call = self._store.call("gauge", name, self._tags(None, tags), tags)
+            call(value)
         except Exception as error:
-            tell("set a gauge", error)
+            tell("record a gauge", error)
 
     def record_histogram(self, name: str, value: Any, labels: Any = None, **tags: Any) -> None:
         """Record a value."""
         if not self.config.metrics_enabled:
             return
         try:
-            if labels is not None or self._excluded or _mixed(tags):
-                tags = self._tags(labels, tags)
-            try:
-                record = self._record[name]
-            except KeyError:
-                record = self._store.call("histogram", name)
-            record(value, **tags)
+            if labels is not None:
+                tags = labels_of(labels, tags)
+            call = self._calls["histogram"].get((name, *tags, *tags.values()))
+            if call is None:
+                call = self._store.call("histogram", name, self._tags(None, tags), tags)
+            call(value)
         except Exception as error:
-            tell("record a value", error)
+            tell("record a histogram", error)
 
     def record_timer(self, name: str, duration_ms: Any, labels: Any = None, **tags: Any) -> None:
         """Record a time in milliseconds."""
         if not self.config.metrics_enabled:
             return
         try:
-            if labels is not None or self._excluded or _mixed(tags):
-                tags = self._tags(labels, tags)
-            try:
-                record = self._time[name]
-            except KeyError:
-                record = self._store.call("timer", name)
-            record(duration_ms, **tags)
+            if labels is not None:
+                tags = labels_of(labels, tags)
+            call = self._calls["timer"].get((name, *tags, *tags.values()))
+            if call is None:
+                call = self._store.call("timer", name, self._tags(None, tags), tags)
+            call(duration_ms)
         except Exception as error:
-            tell("record a time", error)
+            tell("record a timer", error)
 
     def start_timer(self, name: str, labels: Any = None, **tags: Any) -> Timer:
         """Time a ``with`` statement."""

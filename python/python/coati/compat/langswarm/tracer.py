@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import coati
+from coati import current_span
 from coati.compat.langswarm import _globals
 from coati.compat.langswarm._book import Book
+from coati.compat.langswarm._calls import with_attributes
 from coati.compat.langswarm._config import ObservabilityConfig
 from coati.compat.langswarm._engine import ensure
 from coati.compat.langswarm._span import LiveSpan, Unsampled
@@ -76,7 +78,7 @@ class V2Tracer(ITracer):
         other._book = self._book
         return other
 
-    def start_span(  # type: ignore[override]
+    def start_span(  # type: ignore[override]  # noqa: PLR0912 - in one piece, as it is called often
         self, operation_name: str, parent_span_id: Any = None, **tags: Any
     ) -> LiveSpan | Unsampled:
         """Start a span, for a ``with`` statement or until its ``finish()``.
@@ -93,31 +95,45 @@ class V2Tracer(ITracer):
         if start is None:
             ensure(self.config)
             start = self._start = coati.get_tracer(self.component or _TRACER).start_span
-        around = coati.current_span()
+        around = current_span()
         parent = self._book.open.get(around)
-        how: dict[str, Any] = {}
-        given = parent_span_id
-        if not tags.keys().isdisjoint(_SPECIAL):
-            given = _take_special(tags, how) or given
-        if given is not None:
-            parent = self._parent(given, how)
+        how: dict[str, Any] | None = None
+        if (
+            parent_span_id is not None
+            or "attributes" in tags
+            or "kind" in tags
+            or "parent_span" in tags
+        ):
+            how = {}
+            parent_span_id = _take_special(tags, how) or parent_span_id
+            if parent_span_id is not None:
+                parent = self._parent(parent_span_id, how)
+        outer = _NO_ID
         if parent is None:
-            if not around.is_recording() and self._left_out(operation_name, around):
-                return self._unsampled(around)
+            outer = around.span_id
+            if outer != _NO_ID:
+                # Part of a trace: whoever began it has decided, and says so in the flags.
+                if not around.is_recording() and not around.context.trace_flags & 1:
+                    return Unsampled(None, self._none)
+            elif self._left_out(operation_name):
+                return Unsampled(_context(), self._none)
         elif self._limit and self._full(parent):
             return Unsampled(None, self._none)
         if self.component is not None:
             tags.setdefault("component", self.component)
-        native = start(operation_name, attributes=tags, **how)
+        if how:
+            native = start(operation_name, attributes=tags, **how)
+        else:
+            native = with_attributes[(*tags,)](start, operation_name, *tags.values())
         if not native.is_recording():
             return Unsampled(native.context if native.span_id != _NO_ID else None, self._none)
         span = LiveSpan(self._book, native, operation_name, tags, parent)
+        if outer != _NO_ID:
+            span._parent_id = outer
+        if parent is None and isinstance(parent_span_id, str):
+            span._parent_id = parent_span_id
         if self.component is not None:
             span.component = self.component
-        if parent is None and around.span_id != _NO_ID:
-            span._parent_id = around.span_id
-        if isinstance(given, str) and parent is None:
-            span._parent_id = given
         return span
 
     start_trace = start_as_current_span = start_span
@@ -139,23 +155,9 @@ class V2Tracer(ITracer):
         root._size += 1
         return False
 
-    def _left_out(self, name: str, around: Any) -> bool:
-        if around.span_id != _NO_ID:
-            # Part of a trace: whoever began it has decided, and says so in the context's flags.
-            return not around.context.trace_flags & 1
+    def _left_out(self, name: str) -> bool:
         rate = self._by_operation.get(name, self._sampling_rate)
         return rate < 1 and random.random() >= rate
-
-    def _unsampled(self, around: Any) -> Unsampled:
-        if around.span_id != _NO_ID:
-            return Unsampled(None, self._none)
-        context = coati.SpanContext(
-            f"{random.getrandbits(128) or 1:032x}",
-            f"{random.getrandbits(64) or 1:016x}",
-            trace_flags=0,
-            is_remote=False,
-        )
-        return Unsampled(context, self._none)
 
     def get_current_span(self) -> LiveSpan | None:
         """The framework's span that is current here, None if there is none."""
@@ -237,7 +239,14 @@ class V2Tracer(ITracer):
         return {"open_spans": len(self._book.open), "finished_spans": len(self._book.finished)}
 
 
-_SPECIAL = frozenset({"attributes", "kind", "parent_span"})
+def _context() -> coati.SpanContext:
+    """Ids for a trace that is left out, which what is in it shares."""
+    return coati.SpanContext(
+        f"{random.getrandbits(128) or 1:032x}",
+        f"{random.getrandbits(64) or 1:016x}",
+        trace_flags=0,
+        is_remote=False,
+    )
 
 
 def _take_special(tags: dict[str, Any], how: dict[str, Any]) -> Any:
