@@ -10,8 +10,30 @@ from typing import Any
 __all__ = ["HookContext", "HookEvent", "HookPriority", "HookResult"]
 
 
-class HookEvent(Enum):
-    """A point in an agent's life. Equal to the framework's own event of that name."""
+class _Alike(Enum):
+    """Equal to the framework's own of that name and value, which programs may have taken before
+    coati stood in its place."""
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Enum) or type(other).__name__ != type(self).__name__:
+            return NotImplemented
+        return bool(other.value == self.value)
+
+    def __hash__(self) -> int:
+        # As any Enum's.
+        return hash(self._name_)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Enum | None:
+        if isinstance(value, Enum) and type(value).__name__ == cls.__name__:
+            return cls(value.value)
+        return None
+
+
+class HookEvent(_Alike):
+    """A point in an agent's life."""
 
     PRE_TOOL_USE = "pre_tool_use"
     POST_TOOL_USE = "post_tool_use"
@@ -32,24 +54,8 @@ class HookEvent(Enum):
     PRE_MEMORY_LOAD = "pre_memory_load"
     POST_MEMORY_LOAD = "post_memory_load"
 
-    def __eq__(self, other: object) -> bool:
-        """Programs may have taken the framework's events before coati stood in their place."""
-        if self is other:
-            return True
-        alike = isinstance(other, Enum) and type(other).__name__ == "HookEvent"
-        return alike and isinstance(other, Enum) and other.value == self.value
 
-    def __hash__(self) -> int:
-        return hash(self._name_)
-
-    @classmethod
-    def _missing_(cls, value: object) -> HookEvent | None:
-        if isinstance(value, Enum) and type(value).__name__ == "HookEvent":
-            return cls(value.value)
-        return None
-
-
-class HookPriority(Enum):
+class HookPriority(_Alike):
     """Which hooks of an event run first: the lower ones."""
 
     CRITICAL = 0
