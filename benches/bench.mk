@@ -65,6 +65,12 @@ bench-python: ## The Python rows
 	$(BENCH_VENV)/bin/python python/benches/compare.py --rounds $(BENCH_PYTHON_ROUNDS) \
 		--out $(BENCH_OUT)/python.jsonl
 
+.PHONY: bench-agents
+bench-agents: install-python ## What telemetry adds to an agent loop, beside the libraries it stands in for
+	$(BIN)/pip install --quiet -r python/requirements-test.txt
+	$(BIN)/python python/benches/agent_loop.py $(ARGS)
+	$(BIN)/python python/benches/frameworks/components.py
+
 .PHONY: instruction-programs
 instruction-programs: libraries
 	cargo build --release -p coati-benches --bin instructions
