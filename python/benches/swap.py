@@ -1,6 +1,6 @@
 """What a call costs before and after its library is swapped for coati, in one run.
 
-    python swap.py [--rounds N]
+    python swap.py [--rounds N] [--only NAME]
 
 Each round plays every case in turn; the minimum and the median per call are printed, and the ratio
 of the medians. Both sides of loggers write to files. Nothing may be dropped.
@@ -14,17 +14,22 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import coati.logging
 import coati.loguru
+import coati.otel
 import coati.prometheus
 import coati.structlog
 import loguru
 import prometheus_client
 import structlog
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import Tracer
 from pythonjsonlogger.json import JsonFormatter
 
 #: Calls in a row: fewer where the library is slow, so that rounds alternate quickly.
@@ -162,6 +167,81 @@ def _prometheus_cases() -> dict[str, tuple[Case, Case]]:
     }
 
 
+class _Nowhere(SpanExporter):
+    """Exports nothing."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def _spans(tracer: Tracer) -> dict[str, Callable[[int], None]]:
+    """Loops over spans of the OpenTelemetry API."""
+
+    def current(n: int) -> None:
+        for _ in range(n):
+            given = {"agent": "a1", "steps": 4, "took": 1.5, "ok": True}
+            with tracer.start_as_current_span("plan", attributes=given):
+                pass
+
+    def by_hand(n: int) -> None:
+        for _ in range(n):
+            span = tracer.start_span("plan")
+            span.set_attribute("agent", "a1")
+            span.set_attribute("steps", 4)
+            span.set_attribute("took", 1.5)
+            span.set_attribute("ok", True)
+            span.end()
+
+    def bare(n: int) -> None:
+        for _ in range(n):
+            with tracer.start_as_current_span("plan"):
+                pass
+
+    return {
+        "start_as_current_span(attributes={4})": current,
+        "start_span, 4 set_attribute, end": by_hand,
+        "start_as_current_span": bare,
+    }
+
+
+def _otel_cases() -> dict[str, tuple[Case, Case]]:
+    def sdk(sampler: Sampler) -> dict[str, Callable[[int], None]]:
+        provider = TracerProvider(sampler=sampler)
+        provider.add_span_processor(BatchSpanProcessor(_Nowhere()))
+        return _spans(provider.get_tracer("bench"))
+
+    def theirs(calls: Callable[[int], None]) -> Case:
+        def prepare() -> Callable[[int], None]:
+            coati.otel.uninstall()
+            return calls
+
+        return prepare, THEIRS
+
+    def ours(calls: Callable[[int], None], sampler: str) -> Case:
+        def prepare() -> Callable[[int], None]:
+            coati.otel.install()
+            coati.configure(spans={"sampler": sampler})
+            return calls
+
+        return prepare, OURS
+
+    swapped = _spans(coati.otel.TracerProvider().get_tracer("bench"))
+    sampled, dropped = sdk(ALWAYS_ON), sdk(ALWAYS_OFF)
+    return {
+        **{
+            f"opentelemetry, {name}": (theirs(sampled[name]), ours(swapped[name], "always_on"))
+            for name in swapped
+        },
+        **{
+            f"opentelemetry, unsampled {name}": (
+                theirs(dropped[name]),
+                ours(swapped[name], "always_off"),
+            )
+            for name in swapped
+        },
+    }
+
+
 def _cases(folder: Path) -> dict[str, tuple[Case, Case]]:
     def file(name: str, formatter: logging.Formatter) -> logging.Handler:
         handler = logging.FileHandler(folder / name)
@@ -209,6 +289,7 @@ def _cases(folder: Path) -> dict[str, tuple[Case, Case]]:
             (_loguru(coati.loguru.install), OURS),
         ),
         **_prometheus_cases(),
+        **_otel_cases(),
     }
 
 
@@ -216,13 +297,15 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="rounds of all cases (15)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", help="only cases whose name begins so")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sink = {"type": "file", "path": f"{folder}/coati.jsonl"}
         coati.init("swap", config={"sinks": [sink], "ring": {"bytes": 1 << 26}})
-        cases = _cases(Path(folder))
+        every = _cases(Path(folder))
+        cases = {name: case for name, case in every.items() if name.startswith(options.only)}
         took: dict[tuple[str, int], list[float]] = {}
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for name, sides in cases.items():
                 for side, (prepare, n) in enumerate(sides):
                     calls = prepare()
@@ -231,8 +314,8 @@ def main() -> None:
                     calls(n)
                     took.setdefault((name, side), []).append((time.perf_counter_ns() - begun) / n)
                     coati.flush()
-        books = coati.shutdown()["logs"]
-        assert not books["dropped"], books
+        books = coati.shutdown()
+        assert not any(books[signal]["dropped"] for signal in ("logs", "spans")), books
     print("| library | before (min / median) | through coati | ratio |")
     print("|---|---|---|---|")
     for name in cases:

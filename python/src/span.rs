@@ -163,10 +163,12 @@ impl Span {
 
     #[inline(always)]
     fn take_core(&self) -> Core {
-        let passing = Core::passing(self.node.context);
         match self.core.borrow() {
-            Some(mut core) => std::mem::replace(&mut *core, passing),
-            None => passing,
+            Some(mut core) => {
+                let remains = core.remains();
+                std::mem::replace(&mut *core, remains)
+            }
+            None => Core::passing(self.node.context),
         }
     }
 

@@ -342,6 +342,25 @@ def test_a_span_is_the_apis(engine: Engine) -> None:
     assert record["tracer"] == "tests"
 
 
+def test_a_span_shows_itself(engine: Engine) -> None:
+    tracer = coati.otel.TracerProvider().get_tracer("tests", "1.2")
+    given = {"text": "é", "list": [1, [2.5, None]], "map": {"a": True}, "huge": 2**70, "b": b"x"}
+    with tracer.start_as_current_span("parent") as parent:
+        span: Any = tracer.start_span("s", kind=SpanKind.SERVER, attributes=given)
+    span.set_status(StatusCode.ERROR, "why")
+    assert span.name == "s"
+    assert span.attributes == {**given, "list": (1, (2.5, None))}
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "why")
+    assert span.parent == parent.get_span_context()
+    assert span.instrumentation_scope.version == "1.2"
+    span.end()
+    # Instrumentations of servers ask for it whenever they like.
+    assert span.kind is SpanKind.SERVER
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.name, span.attributes) == (None, {})
+    assert tracer.start_span("root").parent is None  # type: ignore[attr-defined]
+
+
 def test_wrong_arguments_of_calls_are_errors_and_wrong_values_are_not(engine: Engine) -> None:
     tracer: Any = coati.otel.TracerProvider().get_tracer("tests")
     for call in (

@@ -271,6 +271,18 @@ def test_an_id_generator_of_the_programs_own(engine: Engine) -> None:
     assert b["parent_span_id"] == a["span_id"]
 
 
+def test_a_provider_that_is_taken_apart(engine: Engine) -> None:
+    provider, watching = coati.otel.TracerProvider(), Watching()
+    tracer = provider.get_tracer("t")
+    assert provider.resource.attributes["service.name"] == "tests"
+    every = provider._active_span_processor
+    # Looking costs nothing.
+    assert type(tracer.start_span("native")) is coati.otel.trace.Span
+    every.add_span_processor(watching)
+    tracer.start_span("seen").end()
+    assert watching.calls == ["start seen {}", "end seen"]
+
+
 def test_unsampled_spans_are_not_for_processors(engine: Engine) -> None:
     engine.start(spans={"sampler": "always_off"})
     provider, watching = coati.otel.TracerProvider(), Watching()

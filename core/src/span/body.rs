@@ -202,6 +202,17 @@ impl Body {
         }
     }
 
+    /// The name.
+    pub fn name(&self) -> &str {
+        let bytes = self.text.bytes().get(..self.name_len).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Why it failed, perhaps empty.
+    pub fn description(&self) -> &str {
+        std::str::from_utf8(&self.description).unwrap_or_default()
+    }
+
     /// The attributes set so far.
     pub fn attributes(&self) -> Fields<'_> {
         Fields::over(&self.text.bytes()[self.attributes_at()..], self.counts.attributes)

@@ -409,6 +409,30 @@ impl Span {
         self.body.is_some()
     }
 
+    /// What it stands for.
+    pub fn kind(&self) -> SpanKind {
+        self.kind
+    }
+
+    /// The parent, if it has one.
+    pub fn parent(&self) -> Option<SpanContext> {
+        let Self { context, remote_parent, .. } = self;
+        let parent = SpanContext { span_id: self.parent, remote: *remote_parent, ..*context };
+        parent.is_valid().then_some(parent)
+    }
+
+    /// What is left of it once it has ended: a span that records nothing.
+    #[inline(always)]
+    pub fn remains(&self) -> Self {
+        Self {
+            parent: self.parent,
+            kind: self.kind,
+            status: self.status,
+            remote_parent: self.remote_parent,
+            ..Self::passing(self.context)
+        }
+    }
+
     /// What is being recorded.
     #[inline(always)]
     pub fn body(&mut self) -> Option<&mut Body> {

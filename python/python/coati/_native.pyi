@@ -1004,6 +1004,23 @@ class _OtelSpan:
     def context(self) -> Any:
         """Its ids, as they cross process boundaries: the API's ``SpanContext``."""
     @property
+    def name(self) -> str | None:
+        """The name, None once it has ended."""
+    @property
+    def kind(self) -> Any:
+        """What it stands for: the API's ``SpanKind``."""
+    @property
+    def parent(self) -> Any:
+        """The ids of its parent, None for a root."""
+    @property
+    def status(self) -> Any:
+        """How it went: the API's ``Status``; why not once it has ended."""
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """A copy of the attributes, empty once it has ended."""
+    @property
+    def _attributes(self) -> dict[str, Any]: ...
+    @property
     def instrumentation_scope(self) -> Any:
         """The scope of the tracer that started it."""
     def set_attribute(self, key: str, value: Any) -> None:

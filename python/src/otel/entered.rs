@@ -8,8 +8,6 @@ use pyo3::ffi;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
-use super::api::api;
-use super::runtime;
 use super::tracer::{Given, Tracer, is_on};
 use super::view::{self, View};
 use crate::gil::Guarded;
@@ -157,13 +155,13 @@ impl Entered {
     }
 
     #[inline(always)]
-    fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, bool)> {
         // SAFETY: a tracer and arguments that `self` keeps; a new reference, or null with an error
         // set.
         unsafe {
             let given = Given::of(&self.given);
-            let span = raw::value::<Tracer>(self.tracer).start(py, self.tracer, &given)?;
-            Bound::from_owned_ptr_or_err(py, span)
+            let (span, own) = raw::value::<Tracer>(self.tracer).start(py, self.tracer, &given)?;
+            Ok((Bound::from_owned_ptr_or_err(py, span)?, own))
         }
     }
 }
@@ -194,13 +192,12 @@ pub unsafe extern "C" fn enter(
         // SAFETY: a method of this class; the class of the span is checked.
         unsafe {
             let entered = of(this);
-            let span = entered.start(py)?;
-            let own = raw::is::<View>(span.as_ptr());
-            if own {
+            let (span, own) = entered.start(py)?;
+            if own || raw::is::<View>(span.as_ptr()) {
                 span::enter(raw::value::<View>(span.as_ptr()).raw_span());
             }
             let mut open = Open { span: span.as_ptr(), token: std::ptr::null_mut() };
-            if !own || !runtime::is_in_force(py, api(py)?) {
+            if !own {
                 open.token = attach(py, &span)?.into_ptr();
             }
             ffi::Py_INCREF(open.span);

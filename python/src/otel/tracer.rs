@@ -176,7 +176,8 @@ impl Tracer {
         self.scope
     }
 
-    /// Starts a span: what the API sees of it, a new reference.
+    /// Starts a span: what the API sees of it, a new reference, and whether it becomes current by
+    /// our own means.
     ///
     /// # Safety
     /// `this` is the object of `self`; the arguments are live objects or null.
@@ -186,13 +187,16 @@ impl Tracer {
         py: Python<'_>,
         this: *mut PyObject,
         given: &Given,
-    ) -> PyResult<*mut PyObject> {
+    ) -> PyResult<(*mut PyObject, bool)> {
         if !self.instead.get().is_null() {
             // SAFETY: by the caller's promise.
-            return unsafe { self.start_instead(py, this, given) };
+            return unsafe { self.start_instead(py, this, given) }.map(|span| (span, false));
         }
-        // SAFETY: as above.
-        unsafe { self.start_own(py, this, given) }
+        let api = api(py)?;
+        let in_force = runtime::is_in_force(py, api);
+        // SAFETY: by the caller's promise.
+        let span = unsafe { self.start_own(py, this, api, in_force, given) }?;
+        Ok((span, in_force))
     }
 
     /// # Safety
@@ -202,16 +206,17 @@ impl Tracer {
         &self,
         py: Python<'_>,
         this: *mut PyObject,
+        api: &Api,
+        in_force: bool,
         given: &Given,
     ) -> PyResult<*mut PyObject> {
-        let api = api(py)?;
         // SAFETY: by the caller's promise.
         unsafe {
             let plain = is_nothing(given.context)
                 && given.decided.is_null()
                 && is_nothing(given.start_time)
                 && has_none(given.links)
-                && runtime::is_in_force(py, api)
+                && in_force
                 && !hub().live().head().has_rules();
             let Some(name) = text::exact(given.name).filter(|_| plain) else {
                 return self.start_otherwise(py, this, api, given);
@@ -432,7 +437,7 @@ unsafe extern "C" fn start_span(
         let args = Args::new(args, count, names);
         let given = Given::of(&bind(&args, "start_span", &PARAMETERS, 1)?);
         // SAFETY: a method of this class, and live arguments.
-        unsafe { raw::value::<Tracer>(this).start(py, this, &given) }
+        unsafe { raw::value::<Tracer>(this).start(py, this, &given) }.map(|(span, _)| span)
     })
 }
 
@@ -446,8 +451,10 @@ unsafe extern "C" fn start_ours(
         let args = Args::new(args, count, names);
         let bound = bind(&args, "_start", &OURS, 1)?;
         let given = Given { decided: bound[8], ..Given::of(&bound) };
+        let api = api(py)?;
+        let in_force = runtime::is_in_force(py, api);
         // SAFETY: a method of this class, and live arguments.
-        unsafe { raw::value::<Tracer>(this).start_own(py, this, &given) }
+        unsafe { raw::value::<Tracer>(this).start_own(py, this, api, in_force, &given) }
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod methods;
 mod shown;
+mod values;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};

@@ -102,7 +102,19 @@ class Observed(sdk._Span):
 
 
 class _Processors(sdk.SynchronousMultiSpanProcessor):
-    """Processors, none of which can make a program fail."""
+    """Processors, none of which can make a program fail.
+
+    Args:
+        added: called when there is one more.
+    """
+
+    def __init__(self, added: Callable[[], object]) -> None:
+        super().__init__()
+        self._added = added
+
+    def add_span_processor(self, span_processor: sdk.SpanProcessor) -> None:
+        super().add_span_processor(span_processor)
+        self._added()
 
     def on_start(self, span: sdk.Span, parent_context: Context | None = None) -> None:
         for processor in self._span_processors:
@@ -141,19 +153,21 @@ def _engine_resource() -> Resource:
 class Observer:
     """What starts the spans of a provider's tracers once somebody looks at them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         sampler: Sampler | None,
         resource: Resource | None,
         id_generator: IdGenerator | None,
         limits: sdk.SpanLimits | None,
         shutdown_on_exit: bool,
+        hand_over: Callable[[], object],
     ) -> None:
         self._sampler = sampler
         self._resource = resource
         self._ids = id_generator
         self._limits = limits or sdk.SpanLimits()
-        self._processors = _Processors()
+        self.processors = _Processors(self._added)
+        self._hand_over = hand_over
         self._at_exit = shutdown_on_exit
         self._scopes: dict[_OtelTracer, tuple[InstrumentationInfo, InstrumentationScope]] = {}
 
@@ -164,27 +178,21 @@ class Observer:
             self._resource = _engine_resource()
         return self._resource
 
-    @property
-    def span_processor(self) -> sdk.SynchronousMultiSpanProcessor:
-        """All processors as one."""
-        return self._processors
-
-    def add(self, processor: sdk.SpanProcessor) -> None:
-        """Let a processor see each span from now on."""
-        self._processors.add_span_processor(processor)
+    def _added(self) -> None:
         if self._at_exit:
             self._at_exit = False
-            atexit.register(self._processors.shutdown)
+            atexit.register(self.shutdown)
+        self._hand_over()
 
     def force_flush(self, timeout_millis: int) -> bool:
         """Whether all processors have sent what they had."""
-        return _safely(self._processors.force_flush, timeout_millis) is not False
+        return _safely(self.processors.force_flush, timeout_millis) is not False
 
     def shutdown(self) -> None:
         """Shut the processors down and forget them."""
-        atexit.unregister(self._processors.shutdown)
-        self._processors.shutdown()
-        self._processors = _Processors()
+        atexit.unregister(self.shutdown)
+        self.processors.shutdown()
+        self.processors._span_processors = ()
 
     def __call__(  # noqa: PLR0917 - as the tracer calls it
         self,
@@ -212,7 +220,7 @@ class Observer:
             recording = own.is_recording()
         else:
             own, recording, attributes = self._decide(tracer, given, attributes, more, parent)
-        if not recording or not self._processors._span_processors:
+        if not recording or not self.processors._span_processors:
             return own  # type: ignore[return-value]
         info, scope = self._scope(tracer)
         span = Observed(
@@ -224,7 +232,7 @@ class Observer:
             attributes=attributes,
             links=links or (),
             kind=kind,
-            span_processor=self._processors,
+            span_processor=self.processors,
             record_exception=record_exception,
             set_status_on_exception=set_status_on_exception,
             limits=self._limits,

@@ -77,11 +77,12 @@ class TracerProvider(api.TracerProvider):
         self._tracers: dict[Any, Tracer] = {}
         self._lock = threading.Lock()
         self._observer: Observer | None = None
+        self._is_handed_over = False
         self._is_shut_down = False
         if active_span_processor is not None:
             self.add_span_processor(active_span_processor)
         elif sampler is not None or id_generator is not None:
-            self._observe()
+            self._hand_over()
 
     def get_tracer(
         self,
@@ -102,7 +103,8 @@ class TracerProvider(api.TracerProvider):
             tracer = self._tracers.get(key)
             if tracer is None:
                 tracer = Tracer(name, scope)
-                tracer._instead(self._observer)
+                if self._is_handed_over:
+                    tracer._instead(self._observer)
                 self._tracers[key] = tracer
         return tracer  # type: ignore[return-value]
 
@@ -111,13 +113,18 @@ class TracerProvider(api.TracerProvider):
         """What processors see as the resource."""
         return self._observe().resource if self._resource is None else self._resource
 
+    @property
+    def _active_span_processor(self) -> SpanProcessor:
+        """All processors as one, which takes more: some take the SDK's provider apart."""
+        return self._observe().processors
+
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Let a processor of the SDK see each span from now on: it gets the SDK's own.
 
         Raises:
             ImportError: ``opentelemetry-sdk`` is not installed.
         """
-        self._observe().add(span_processor)
+        self._observe().processors.add_span_processor(span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush the processors, then coati: whether all went out in time."""
@@ -145,7 +152,14 @@ class TracerProvider(api.TracerProvider):
                     self.id_generator,
                     self._span_limits,
                     self._shutdown_on_exit,
+                    self._hand_over,
                 )
-                for tracer in self._tracers.values():
-                    tracer._instead(self._observer)
         return self._observer
+
+    def _hand_over(self) -> None:
+        """Let the observer start the spans from now on."""
+        observer = self._observe()
+        with self._lock:
+            self._is_handed_over = True
+            for tracer in self._tracers.values():
+                tracer._instead(observer)

@@ -4,14 +4,25 @@ use std::ffi::c_void;
 
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
+use pyo3::prelude::*;
 
-use super::View;
+use super::{View, values};
+use crate::current::Node;
+use crate::otel::api::api;
 use crate::otel::ids;
 use crate::raw::{self, Table};
 use crate::text;
 
-pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 3]> = Table([
+/// Besides the context nothing of this is the API's. Programs that have a span of the SDK's ask for
+/// it, and instrumentations of servers take the kind for granted.
+pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 9]> = Table([
     raw::getter(c"context", span_context, c"Its ids, as they cross process boundaries."),
+    raw::getter(c"name", name, c"The name, None once it has ended."),
+    raw::getter(c"kind", kind, c"What it stands for."),
+    raw::getter(c"parent", parent, c"The ids of its parent, None for a root."),
+    raw::getter(c"status", status, c"How it went; why not once it has ended."),
+    raw::getter(c"attributes", attributes, c"A copy of the attributes, empty once it has ended."),
+    raw::getter(c"_attributes", attributes, c"The same, where some look for them."),
     raw::getter(c"instrumentation_scope", scope, c"The scope of the tracer that started it."),
     raw::NO_MORE,
 ]);
@@ -33,6 +44,59 @@ pub unsafe extern "C" fn span_context(this: *mut PyObject, _: *mut c_void) -> *m
         }
         // SAFETY: a live object.
         Ok(unsafe { ffi::Py_NewRef(view.context.get()) })
+    })
+}
+
+unsafe extern "C" fn name(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: an attribute of this class.
+    let native = unsafe { of(this) }.native();
+    let name = native.with_core(|core| core.body().map(|body| body.name().to_owned()));
+    name.flatten().map_or_else(raw::none, |name| text::string(&name))
+}
+
+unsafe extern "C" fn kind(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: an attribute of this class.
+        let kind = unsafe { of(this) }.native().with_core(|core| core.kind());
+        let kind = kind.unwrap_or_default() as usize;
+        Ok(api(py)?.kinds[kind].clone_ref(py).into_ptr())
+    })
+}
+
+unsafe extern "C" fn parent(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: an attribute of this class.
+        let native = unsafe { of(this) }.native();
+        let Some(parent) = native.with_core(|core| core.parent()).flatten() else {
+            return Ok(raw::none());
+        };
+        let node = Node::new(parent, native.node().state.clone());
+        ids::of_node(py, &node).map(Py::into_ptr)
+    })
+}
+
+unsafe extern "C" fn status(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: an attribute of this class.
+        let native = unsafe { of(this) }.native();
+        let told = native.with_core(|core| {
+            let status = core.status();
+            (status, core.body().map(|body| body.description().to_owned()))
+        });
+        let (status, why) = told.unwrap_or_default();
+        let code = api(py)?.statuses[status as usize].clone_ref(py);
+        let why = why.filter(|why| !why.is_empty());
+        let class = py.import("opentelemetry.trace")?.getattr("Status")?;
+        Ok(class.call1((code, why))?.into_ptr())
+    })
+}
+
+unsafe extern "C" fn attributes(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    raw::method(|py| {
+        // SAFETY: an attribute of this class.
+        let native = unsafe { of(this) }.native();
+        let pairs = native.with_core(|core| core.body().map(|body| values::attributes(body)));
+        Ok(values::dict(py, &pairs.flatten().unwrap_or_default())?.into_any().into_ptr())
     })
 }
 
