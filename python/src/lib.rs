@@ -84,8 +84,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tracer::get_tracer, module)?)?;
     module.add_function(wrap_pyfunction!(tracer::current_span, module)?)?;
     metrics::add_to(module)?;
-    otel::add_to(module)?;
     prometheus::add_to(module)?;
+    otel::add_to(module)?;
     executor::make(py)?;
     trace::make(py)?;
     module.add_class::<executor::Executor>()?;

@@ -1,10 +1,10 @@
 //! Metrics.
 
-mod cache;
-mod exemplar;
+pub mod cache;
+pub mod exemplar;
 mod handle;
 pub mod instrument;
-mod label;
+pub mod label;
 pub mod observe;
 mod read;
 mod timer;
@@ -26,10 +26,10 @@ create_exception!(
     "There is no such instrument: its name is bad or belongs to another one."
 );
 
-const COUNTER: u8 = 0;
-const UP_DOWN_COUNTER: u8 = 1;
-const GAUGE: u8 = 2;
-const HISTOGRAM: u8 = 3;
+pub const COUNTER: u8 = 0;
+pub const UP_DOWN_COUNTER: u8 = 1;
+pub const GAUGE: u8 = 2;
+pub const HISTOGRAM: u8 = 3;
 
 /// Adds the classes and functions.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

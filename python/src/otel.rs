@@ -9,6 +9,10 @@ mod attributes;
 mod context;
 mod entered;
 mod ids;
+mod instrument;
+mod observe;
+mod pairs;
+mod read;
 mod runtime;
 mod status;
 mod tracer;
@@ -16,7 +20,9 @@ mod view;
 
 use pyo3::prelude::*;
 
+use crate::metrics::{COUNTER, GAUGE, HISTOGRAM, UP_DOWN_COUNTER};
 use crate::{raw, special};
+use instrument::Measured;
 
 pub use view::View;
 
@@ -32,5 +38,12 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     special::add_to(&entered, entered::enter, entered::exit)?;
     module.add("_OtelEntered", entered)?;
     module.add("_OtelTracer", raw::make::<tracer::Tracer>(py)?)?;
-    module.add_function(wrap_pyfunction!(runtime::_otel_runtime, module)?)
+    module.add_function(wrap_pyfunction!(runtime::_otel_runtime, module)?)?;
+    module.add("_OtelCounter", raw::make::<Measured<COUNTER>>(py)?)?;
+    module.add("_OtelUpDownCounter", raw::make::<Measured<UP_DOWN_COUNTER>>(py)?)?;
+    module.add("_OtelGauge", raw::make::<Measured<GAUGE>>(py)?)?;
+    module.add("_OtelHistogram", raw::make::<Measured<HISTOGRAM>>(py)?)?;
+    module.add_function(wrap_pyfunction!(observe::_otel_observe, module)?)?;
+    module.add_function(wrap_pyfunction!(observe::_otel_forget, module)?)?;
+    module.add_function(wrap_pyfunction!(read::_otel_metrics, module)?)
 }

@@ -38,6 +38,20 @@ pub enum Buckets {
     Explicit(Arc<[f64]>),
 }
 
+/// Who an instrument belongs to: OpenTelemetry's instrumentation scope. Instruments of different
+/// scopes may have the same name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Scope {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its version, empty for none.
+    pub version: Box<str>,
+    /// The schema its names follow, empty for none.
+    pub schema_url: Box<str>,
+    /// Tells instruments apart that share scope and name and do not agree; shown nowhere.
+    pub copy: u32,
+}
+
 /// Everything fixed about an instrument.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Descriptor {
@@ -51,6 +65,8 @@ pub struct Descriptor {
     pub description: Box<str>,
     /// Read for histograms only.
     pub buckets: Buckets,
+    /// `None`: the program's own.
+    pub scope: Option<Arc<Scope>>,
 }
 
 impl Descriptor {
@@ -62,6 +78,7 @@ impl Descriptor {
             unit: unit.into(),
             description: description.into(),
             buckets: Buckets::Exponential,
+            scope: None,
         }
     }
 
@@ -69,6 +86,17 @@ impl Descriptor {
     pub fn with_bounds(mut self, bounds: &[f64]) -> Self {
         self.buckets = Buckets::Explicit(bounds.into());
         self
+    }
+
+    /// The same of a scope.
+    pub fn with_scope(mut self, scope: Arc<Scope>) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// What it is found by: no two instruments of a store have the same.
+    pub(super) fn key(&self) -> Key {
+        (self.scope.clone(), self.name.clone())
     }
 
     /// The explicit bounds, if it is a histogram that has them.
@@ -146,6 +174,9 @@ impl Descriptor {
         Ok(())
     }
 }
+
+/// Scope and name.
+pub(super) type Key = (Option<Arc<Scope>>, Box<str>);
 
 /// Why there is no such instrument.
 #[derive(Clone, PartialEq, Debug)]

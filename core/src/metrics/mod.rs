@@ -45,7 +45,7 @@ pub use buckets::SCALE;
 pub use cache::SeriesCache;
 #[cfg(not(coati_loom))]
 pub(crate) use cells::HistogramCells;
-pub use descriptor::{Buckets, Descriptor, Kind, MetricError};
+pub use descriptor::{Buckets, Descriptor, Kind, MetricError, Scope};
 pub use exemplar::Exemplar;
 pub use histogram::{Bucket, Exponential, HistogramBuckets, HistogramSnapshot};
 pub use instrument::Instrument;

@@ -1,7 +1,7 @@
 //! The store: instruments, shards, snapshots.
 
 use super::buckets::SUBS;
-use super::descriptor::{Descriptor, Kind, MetricError};
+use super::descriptor::{Descriptor, Key, Kind, MetricError};
 use super::exemplar;
 use super::index::Index;
 use super::instrument::{Common, Instrument};
@@ -54,10 +54,10 @@ impl Default for StoreConfig {
 struct Instruments {
     /// Those that are shown.
     all: Vec<Arc<Instrument>>,
-    /// By the name with which it was made, with the description of then.
-    by_name: HashMap<Box<str>, (Arc<Descriptor>, Arc<Instrument>)>,
-    /// By the name under which it is shown, where there are views.
-    by_shown_name: HashMap<Box<str>, Arc<Instrument>>,
+    /// By scope and the name with which it was made, with the description of then.
+    by_name: HashMap<Key, (Arc<Descriptor>, Arc<Instrument>)>,
+    /// By scope and the name under which it is shown, where there are views.
+    by_shown_name: HashMap<Key, Arc<Instrument>>,
     /// Those that views would have called as others are.
     clashed: Refused,
     /// What stands for those beyond the limit: it ignores numbers, or distributions.
@@ -119,14 +119,14 @@ impl Store {
         self.began
     }
 
-    /// The instrument of that name, made if need be. An existing one must be of the same kind and,
+    /// The instrument of that scope and name, made if need be. An existing one must be of the same kind and,
     /// where a unit or bounds are given, have the same. Beyond the limit it is one that ignores and
     /// counts whatever is recorded.
     pub fn instrument(&self, mut descriptor: Descriptor) -> Result<Arc<Instrument>, MetricError> {
         descriptor.check()?;
         descriptor.cut(self.common.max_string);
         let mut instruments = lock(&self.instruments);
-        if let Some((made, known)) = instruments.by_name.get(&descriptor.name) {
+        if let Some((made, known)) = instruments.by_name.get(&descriptor.key()) {
             made.agrees(&descriptor)?;
             return Ok(known.clone());
         }
@@ -135,7 +135,7 @@ impl Store {
         }
         let made = Arc::new(descriptor);
         let new = self.make(&mut instruments, &made);
-        instruments.by_name.insert(made.name.clone(), (made, new.clone()));
+        instruments.by_name.insert(made.key(), (made, new.clone()));
         Ok(new)
     }
 
@@ -152,7 +152,7 @@ impl Store {
         if dropped {
             return Arc::new(Instrument::refusing(id, made.clone(), common));
         }
-        if let Some(known) = instruments.by_shown_name.get(&descriptor.name) {
+        if let Some(known) = instruments.by_shown_name.get(&descriptor.key()) {
             let alike = known.descriptor().counts_as(&descriptor);
             if alike && known.filter() == labels.as_ref() {
                 return known.clone();
@@ -161,10 +161,10 @@ impl Store {
             instruments.clashed = Refused { times, name: made.name.clone() };
             descriptor.name.clone_from(&made.name);
         }
-        let name = descriptor.name.clone();
+        let key = descriptor.key();
         let new = Arc::new(Instrument::new(id, Arc::new(descriptor), labels, common));
         instruments.all.push(new.clone());
-        instruments.by_shown_name.entry(name).or_insert_with(|| new.clone());
+        instruments.by_shown_name.entry(key).or_insert_with(|| new.clone());
         new
     }
 

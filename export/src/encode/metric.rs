@@ -9,7 +9,7 @@ use super::time::rfc3339;
 const QUANTILES: [(&str, f64); 4] = [("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)];
 
 /// Appends every series as a JSON line: `timestamp`, `metric`, `type`, `unit`, `service`, `labels`,
-/// and `value` or `stats`.
+/// `scope` where it has one, and `value` or `stats`.
 pub fn json_lines(metrics: &[MetricSnapshot], wall_ns: u64, service: &str, out: &mut Vec<u8>) {
     let mut timestamp = Vec::new();
     rfc3339(wall_ns, &mut timestamp);
@@ -24,6 +24,9 @@ pub fn json_lines(metrics: &[MetricSnapshot], wall_ns: u64, service: &str, out: 
             "service": service,
             "labels": labels(series),
         });
+        if let Some(scope) = &descriptor.scope {
+            line["scope"] = json!(scope.name);
+        }
         match &series.value {
             Value::Number(number) => line["value"] = value(*number),
             Value::Histogram(histogram) => {

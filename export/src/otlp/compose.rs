@@ -88,17 +88,20 @@ fn plain(value: &Json) -> Value<'_> {
 pub struct Scope {
     /// Id of its name.
     pub name: u32,
+    /// Id of its version, 0 for none.
+    pub version: u32,
     /// The items.
     pub items: Vec<u8>,
 }
 
 /// The request for `signal` with the items of `scopes`; scopes of equal names become one.
 pub fn compose(signal: Signal, resource: &Resource, scopes: &[&Scope]) -> Vec<u8> {
-    let mut groups: Vec<(u32, Vec<&[u8]>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for scope in scopes {
-        match groups.iter_mut().find(|(name, _)| *name == scope.name) {
+        let key = (scope.name, scope.version);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, items)) => items.push(&scope.items),
-            None => groups.push((scope.name, vec![&scope.items])),
+            None => groups.push((key, vec![&scope.items])),
         }
     }
     let size: usize = scopes.iter().map(|scope| scope.items.len() + 300).sum();
@@ -110,29 +113,39 @@ pub fn compose(signal: Signal, resource: &Resource, scopes: &[&Scope]) -> Vec<u8
     out
 }
 
+/// Name and version of a scope, and its items.
+type Group<'a> = ((u32, u32), Vec<&'a [u8]>);
+
 fn text_of(name: u32) -> &'static str {
     intern::text(Id(name)).unwrap_or("")
 }
 
 /// All three signals number these fields alike: 1 is what is outside, 2 what is inside.
-fn protobuf(resource: &Resource, groups: &[(u32, Vec<&[u8]>)], out: &mut Vec<u8>) {
+fn protobuf(resource: &Resource, groups: &[Group<'_>], out: &mut Vec<u8>) {
     let nested = |len: usize| 1 + wire::varint_len(len as u64) + len;
-    let scope = |name: &u32| nested(text_of(*name).len());
-    let group = |(name, items): &(u32, Vec<&[u8]>)| {
-        nested(scope(name)) + items.iter().map(|items| items.len()).sum::<usize>()
+    let scope = |(name, version): (u32, u32)| {
+        let version = if version == 0 { 0 } else { nested(text_of(version).len()) };
+        nested(text_of(name).len()) + version
+    };
+    let group = |(key, items): &Group<'_>| {
+        nested(scope(*key)) + items.iter().map(|items| items.len()).sum::<usize>()
     };
     let inside: usize = groups.iter().map(|one| nested(group(one))).sum();
     wire::head(0x0a, nested(resource.bytes.len()) + inside, out);
     wire::bytes(0x0a, &resource.bytes, out);
     for one in groups {
         wire::head(0x12, group(one), out);
-        wire::head(0x0a, scope(&one.0), out);
-        wire::bytes(0x0a, text_of(one.0).as_bytes(), out);
+        let (name, version) = one.0;
+        wire::head(0x0a, scope(one.0), out);
+        wire::bytes(0x0a, text_of(name).as_bytes(), out);
+        if version != 0 {
+            wire::bytes(0x12, text_of(version).as_bytes(), out);
+        }
         one.1.iter().for_each(|items| out.extend_from_slice(items));
     }
 }
 
-fn as_json(signal: Signal, resource: &Resource, groups: &[(u32, Vec<&[u8]>)], out: &mut Vec<u8>) {
+fn as_json(signal: Signal, resource: &Resource, groups: &[Group<'_>], out: &mut Vec<u8>) {
     let [resources, scopes, list] = signal.lists();
     let begin = |name: &str, out: &mut Vec<u8>| {
         out.name(name);
@@ -144,12 +157,15 @@ fn as_json(signal: Signal, resource: &Resource, groups: &[(u32, Vec<&[u8]>)], ou
     out.extend_from_slice(&resource.bytes);
     out.name(scopes);
     out.push(b'[');
-    for (name, items) in groups {
+    for ((name, version), items) in groups {
         out.next();
         out.push(b'{');
         out.name("scope");
         out.push(b'{');
         out.text("name", text_of(*name));
+        if *version != 0 {
+            out.text("version", text_of(*version));
+        }
         out.push(b'}');
         out.name(list);
         out.push(b'[');

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coati_core::log::name_id;
-use coati_core::metrics::{Reader, Store, Temporality};
+use coati_core::metrics::{Descriptor, Reader, Store, Temporality};
 
 use super::compose::{Encoding, Scope};
 use super::encoder::Encoder;
@@ -75,37 +75,44 @@ impl Collector {
         self.labels.apply(&mut metrics);
         self.frame.now = coati_core::os::realtime_ns();
         let mut chunks = Vec::new();
-        let mut items = Vec::new();
-        let (mut count, mut points) = (0, 0);
+        let mut scopes: Vec<Scope> = Vec::new();
+        let (mut count, mut bytes, mut points) = (0, 0, 0);
         for metric in &metrics {
-            let before = items.len();
+            let mut items = Vec::new();
             let found = self.encoder.metric(metric, &self.frame, &mut items);
             if found == 0 {
                 continue;
             }
             points += found;
-            if count > 0 && items.len() > limits.batch_bytes {
-                let rest = items.split_off(before);
-                chunks.push(self.chunk(std::mem::replace(&mut items, rest), count));
-                count = 0;
+            if count > 0 && bytes + items.len() > limits.batch_bytes {
+                chunks.push(chunk(std::mem::take(&mut scopes), bytes, count));
+                (count, bytes) = (0, 0);
             }
             count += 1;
+            bytes += items.len();
+            let (name, version) = self.scope_of(&metric.descriptor);
+            let known = scopes.iter_mut().find(|one| (one.name, one.version) == (name, version));
+            match known {
+                Some(scope) => scope.items.append(&mut items),
+                None => scopes.push(Scope { name, version, items }),
+            }
         }
         if count > 0 {
-            chunks.push(self.chunk(items, count));
+            chunks.push(chunk(scopes, bytes, count));
         }
         self.frame.since = self.frame.now;
         self.frame.fresh = fresh;
         (chunks, points)
     }
 
-    fn chunk(&self, items: Vec<u8>, records: u64) -> Chunk {
-        Chunk {
-            bytes: items.len(),
-            scopes: vec![Scope { name: self.scope, items }],
-            records,
-            shares: Vec::new(),
-            since: Instant::now(),
-        }
+    /// Ids of name and version.
+    fn scope_of(&self, descriptor: &Descriptor) -> (u32, u32) {
+        let Some(scope) = &descriptor.scope else { return (self.scope, 0) };
+        let version = if scope.version.is_empty() { 0 } else { name_id(&scope.version).0 };
+        (name_id(&scope.name).0, version)
     }
+}
+
+fn chunk(scopes: Vec<Scope>, bytes: usize, records: u64) -> Chunk {
+    Chunk { bytes, scopes, records, shares: Vec::new(), since: Instant::now() }
 }

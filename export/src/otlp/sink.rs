@@ -58,7 +58,7 @@ impl Gathered {
         let at = match self.scopes.iter().position(|scope| scope.name == name) {
             Some(at) => at,
             None => {
-                self.scopes.push(Scope { name, items: Vec::new() });
+                self.scopes.push(Scope { name, version: 0, items: Vec::new() });
                 self.scopes.len() - 1
             }
         };

@@ -12,28 +12,42 @@ use crate::text;
 
 const SLOTS: usize = 256;
 /// Calls with more labels are not cached.
-const MOST: usize = 8;
+pub const MOST: usize = 8;
 /// Nor are calls with a longer text: the cache would keep it alive.
 const LONGEST: isize = 1024;
 
+/// The labels of a call: the tuple of names and the values of keyword arguments, or null and the
+/// names and values of a dict by turns.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    pub names: *mut PyObject,
+    pub values: &'a [*mut PyObject],
+}
+
+impl<'a> From<&'a Args> for Key<'a> {
+    #[inline(always)]
+    fn from(args: &'a Args) -> Self {
+        Self { names: args.names, values: args.values() }
+    }
+}
+
 /// What one call's labels led to. Holds references to them, so that an address it knows cannot
 /// have been given to another object.
-struct Entry {
+struct Entry<const N: usize> {
     names: *mut PyObject,
-    values: [*mut PyObject; MOST],
+    values: [*mut PyObject; N],
     len: usize,
     pipeline: u64,
     series: Arc<Series>,
 }
 
-impl Entry {
+impl<const N: usize> Entry<N> {
     #[inline(always)]
-    fn is_of(&self, args: &Args) -> bool {
-        let values = args.values();
-        self.names == args.names
-            && self.len == values.len()
+    fn is_of(&self, key: Key<'_>) -> bool {
+        self.names == key.names
+            && self.len == key.values.len()
             // SAFETY: live objects: arguments, and those the entry holds.
-            && values.iter().zip(&self.values).all(|(&a, &b)| unsafe { same(a, b) })
+            && key.values.iter().zip(&self.values).all(|(&a, &b)| unsafe { same(a, b) })
     }
 
     /// Calls `f` unless the series is of an earlier pipeline.
@@ -49,17 +63,17 @@ impl Entry {
     }
 }
 
-/// An instrument's recent labels.
+/// An instrument's recent labels, `N` objects each at most.
 #[derive(Default)]
-pub struct Cache {
-    entries: Box<[Option<Box<Entry>>]>,
+pub struct Cache<const N: usize> {
+    entries: Box<[Option<Box<Entry<N>>>]>,
     /// What was asked for last at each place. Labels are kept when they are asked for again: a
     /// program that never repeats them leaves nothing here.
     asked: Box<[u32]>,
 }
 
 // SAFETY: touched under the interpreter's lock only.
-unsafe impl Send for Cache {}
+unsafe impl<const N: usize> Send for Cache<N> {}
 
 /// Where labels stand in a cache, and what tells them from others there, by and large.
 #[derive(Clone, Copy)]
@@ -68,15 +82,14 @@ pub struct Place {
     print: u32,
 }
 
-/// Where a call's labels stand in a cache; `None` where they cannot be cached.
+/// Where a call's labels stand in a cache of `N` objects each; `None` where they cannot be cached.
 #[inline(always)]
-pub fn place(args: &Args) -> Option<Place> {
-    let values = args.values();
-    if values.len() > MOST {
+pub fn place<const N: usize>(key: Key<'_>) -> Option<Place> {
+    if key.values.len() > N {
         return None;
     }
-    let mut hash = args.names as u64;
-    for &object in values {
+    let mut hash = key.names as u64;
+    for &object in key.values {
         // SAFETY: a live argument.
         hash = mix(hash, unsafe { content(object) }?);
     }
@@ -142,29 +155,29 @@ unsafe fn equal(a: *mut PyObject, b: *mut PyObject) -> bool {
     }
 }
 
-impl Cache {
+impl<const N: usize> Cache<N> {
     /// Calls `f` with the series and this thread's cells; `false` where it is not known.
     #[inline(always)]
-    pub fn with(&self, place: Place, args: &Args, f: impl FnOnce(&Series, &Shard)) -> bool {
+    pub fn with(&self, place: Place, key: Key<'_>, f: impl FnOnce(&Series, &Shard)) -> bool {
         if self.entries.is_empty() {
             return false;
         }
-        self.find(place, args).is_some_and(|entry| entry.with(f))
+        self.find(place, key).is_some_and(|entry| entry.with(f))
     }
 
     /// Each place has a neighbour for the second of two that meet there.
     #[inline(always)]
-    fn find(&self, place: Place, args: &Args) -> Option<&Entry> {
+    fn find(&self, place: Place, key: Key<'_>) -> Option<&Entry<N>> {
         let places = [place.index, place.index ^ 1];
         places
             .into_iter()
-            .find_map(|at| self.entries[at].as_deref().filter(|entry| entry.is_of(args)))
+            .find_map(|at| self.entries[at].as_deref().filter(|entry| entry.is_of(key)))
     }
 
     /// Keeps what a call's labels led to, if it is not the first such call; what was there before
     /// is given back.
-    pub fn keep(&mut self, place: Place, args: &Args, series: Arc<Series>) -> Option<Released> {
-        let values = args.values();
+    pub fn keep(&mut self, place: Place, key: Key<'_>, series: Arc<Series>) -> Option<Released<N>> {
+        let Key { names, values } = key;
         // SAFETY: live arguments, of which the strings are exactly `str`.
         let long = |&value: &*mut PyObject| unsafe {
             ffi::PyUnicode_CheckExact(value) != 0 && ffi::PyUnicode_GET_LENGTH(value) > LONGEST
@@ -176,8 +189,8 @@ impl Cache {
             self.entries = (0..SLOTS).map(|_| None).collect();
         }
         let mut entry = Entry {
-            names: args.names,
-            values: [std::ptr::null_mut(); MOST],
+            names,
+            values: [std::ptr::null_mut(); N],
             len: values.len(),
             pipeline: hub().key(),
             series,
@@ -185,7 +198,7 @@ impl Cache {
         entry.values[..values.len()].copy_from_slice(values);
         // SAFETY: live arguments.
         unsafe {
-            ffi::Py_INCREF(entry.names);
+            ffi::Py_XINCREF(entry.names);
             values.iter().for_each(|&value| ffi::Py_INCREF(value));
         }
         let before = self.entries[place.index].replace(Box::new(entry));
@@ -206,20 +219,20 @@ impl Cache {
 }
 
 /// An entry that has left its cache; dropped where other code may run.
-pub struct Released(Box<Entry>);
+pub struct Released<const N: usize>(Box<Entry<N>>);
 
-impl Drop for Released {
+impl<const N: usize> Drop for Released<N> {
     fn drop(&mut self) {
         let entry = &self.0;
         // SAFETY: the entry's references.
         unsafe {
-            ffi::Py_DECREF(entry.names);
+            ffi::Py_XDECREF(entry.names);
             entry.values[..entry.len].iter().for_each(|&value| ffi::Py_DECREF(value));
         }
     }
 }
 
-impl Drop for Cache {
+impl<const N: usize> Drop for Cache<N> {
     fn drop(&mut self) {
         let entries = std::mem::take(&mut self.entries);
         entries.into_iter().flatten().for_each(|entry| drop(Released(entry)));

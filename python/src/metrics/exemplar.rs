@@ -4,6 +4,7 @@ use coati_core::instrument::Bound;
 use coati_core::live::exemplars_wanted;
 use coati_core::metrics::{Number, Series};
 use coati_core::record::SpanIds;
+use coati_core::span::SpanContext;
 
 use super::instrument::Amount;
 use crate::current::Current;
@@ -24,7 +25,11 @@ impl Around {
     #[inline(never)]
     fn look() -> Self {
         let current = Current::get();
-        let span = current.node().map(|node| &node.context);
+        Self::of(current.node().map(|node| &node.context))
+    }
+
+    /// What a caller says is around it.
+    pub fn of(span: Option<&SpanContext>) -> Self {
         Self(hub().takes_exemplar(span).then(|| span.and_then(|span| span.ids())))
     }
 

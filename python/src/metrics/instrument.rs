@@ -11,7 +11,7 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::cache::{self, Cache};
+use super::cache::{self, Cache, Key, MOST};
 use super::exemplar::Around;
 use super::handle::Handle;
 use super::label::Labels;
@@ -28,7 +28,7 @@ pub struct Instrument<const KIND: u8> {
     core: Core,
     /// The series without labels.
     plain: CoreBound,
-    cache: Guarded<Cache>,
+    cache: Guarded<Cache<MOST>>,
 }
 
 static CLASSES: [Class; 4] = [const { Class::new() }; 4];
@@ -40,7 +40,7 @@ const DOCS: [&CStr; 4] = [
     c"The last value set, made by `coati.gauge`.",
     c"A distribution, made by `coati.histogram`.",
 ];
-const KINDS: [Kind; 4] = [Kind::Counter, Kind::UpDownCounter, Kind::Gauge, Kind::Histogram];
+pub const KINDS: [Kind; 4] = [Kind::Counter, Kind::UpDownCounter, Kind::Gauge, Kind::Histogram];
 
 const fn bind<const KIND: u8>() -> ffi::PyMethodDef {
     raw::fast(
@@ -116,10 +116,10 @@ impl<const KIND: u8> Instrument<KIND> {
         if !hub().is_on() {
             return Ok(());
         }
-        let place = cache::place(args);
+        let place = cache::place::<MOST>(Key::from(args));
         if let Some(place) = place
             && let Some(cache) = self.cache.borrow()
-            && cache.with(place, args, &f)
+            && cache.with(place, Key::from(args), &f)
         {
             return Ok(());
         }
@@ -162,7 +162,7 @@ impl<const KIND: u8> Instrument<KIND> {
         if let Some(place) = place {
             // Dropped after the borrow has ended.
             let _released =
-                self.cache.borrow().and_then(|mut cache| cache.keep(place, args, series));
+                self.cache.borrow().and_then(|mut cache| cache.keep(place, args.into(), series));
         }
         Ok(())
     }
@@ -419,6 +419,16 @@ pub fn allow(most: usize) {
     DIRECTORY.set_max_instruments(most.max(StoreConfig::default().max_instruments));
 }
 
+/// A handle to the instrument of that description; `false` beyond the limit of instruments.
+pub fn handle(descriptor: Descriptor) -> PyResult<(Core, bool)> {
+    let refused = |error: coati_core::metrics::MetricError| MetricError::new_err(error.to_string());
+    let settled = DIRECTORY.instrument(descriptor.clone()).map_err(refused)?;
+    // Beyond the limit the directory gives a stand-in.
+    let known = settled.descriptor().name == descriptor.name;
+    let descriptor = if known { (**settled.descriptor()).clone() } else { descriptor };
+    Ok((Core::new(hub().clone(), descriptor).map_err(refused)?, known))
+}
+
 /// The instrument of that description, the same one each time.
 pub fn make<'py, const KIND: u8>(
     py: Python<'py>,
@@ -431,12 +441,7 @@ pub fn make<'py, const KIND: u8>(
     if let Some(bounds) = bounds {
         descriptor = descriptor.with_bounds(bounds);
     }
-    let refused = |error: coati_core::metrics::MetricError| MetricError::new_err(error.to_string());
-    let settled = DIRECTORY.instrument(descriptor.clone()).map_err(refused)?;
-    // Beyond the limit the directory gives a stand-in.
-    let known = *settled.descriptor().name == *name;
-    let descriptor = if known { (**settled.descriptor()).clone() } else { descriptor };
-    let core = Core::new(hub().clone(), descriptor).map_err(refused)?;
+    let (core, known) = handle(descriptor)?;
     let object = || {
         let plain = core.bind(&[]);
         raw::new(Instrument::<KIND> { core, plain, cache: Guarded::new(Cache::default()) })

@@ -33,6 +33,15 @@ impl Labels {
         Ok(Self(labels))
     }
 
+    /// Names and values by turns.
+    pub fn of_pairs(pairs: &[Bound<'_, PyAny>]) -> PyResult<Self> {
+        let pairs = pairs.chunks_exact(2).map(|pair| {
+            let name = printed(&pair[0])?.into_name();
+            Ok((name, label_value(&pair[1])?))
+        });
+        pairs.collect::<PyResult<_>>().map(Self)
+    }
+
     /// No labels.
     pub fn none() -> Self {
         Self(Vec::new())

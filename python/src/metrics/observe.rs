@@ -140,15 +140,35 @@ fn register<'py, const KIND: u8>(
     let descriptor = Descriptor::new(name, kind, unit, description);
     let instrument = coati_core::instrument::Instrument::new(hub().clone(), descriptor)
         .map_err(|error| super::MetricError::new_err(error.to_string()))?;
-    if let Some(mut all) = OBSERVABLES.borrow() {
-        let known = all
-            .iter()
-            .any(|one| one.callback.is(&callback) && *one.instrument.descriptor().name == *name);
-        if !known {
-            all.push(Observable { instrument, callback });
-        }
-    }
+    ask_from_now_on(instrument, callback);
     Ok(object)
+}
+
+/// Has `callback` asked whenever metrics are read, once for each instrument.
+pub fn ask_from_now_on(instrument: coati_core::instrument::Instrument, callback: Py<PyAny>) {
+    let Some(mut all) = OBSERVABLES.borrow() else { return };
+    let of = |one: &Observable| {
+        let (known, new) = (one.instrument.descriptor(), instrument.descriptor());
+        (&known.scope, &known.name) == (&new.scope, &new.name)
+    };
+    if !all.iter().any(|one| one.callback.is(&callback) && of(one)) {
+        all.push(Observable { instrument, callback });
+    }
+}
+
+/// Asks `callback` no more.
+pub fn forget(callback: &Bound<'_, PyAny>) {
+    let forgotten: Vec<Observable> = match OBSERVABLES.borrow() {
+        Some(mut all) => {
+            let (gone, kept) =
+                std::mem::take(&mut *all).into_iter().partition(|one| one.callback.is(callback));
+            *all = kept;
+            gone
+        }
+        None => Vec::new(),
+    };
+    // Other code may run when they go.
+    drop(forgotten);
 }
 
 /// A counter whose total `callback` tells.
