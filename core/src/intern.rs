@@ -27,6 +27,8 @@ pub mod reserved {
 
     /// The logger of what is told of open spans.
     pub const OPEN_SPANS: Id = Id(5);
+    /// [`crate::record::details::Details`] of a log line.
+    pub const DETAILS: Id = Id(6);
 
     /// The text of a reserved id.
     pub fn text(id: Id) -> Option<&'static str> {
@@ -36,6 +38,7 @@ pub mod reserved {
             EXCEPTION_STACKTRACE => Some("exception.stacktrace"),
             BODY => Some("body"),
             OPEN_SPANS => Some("coati.spans"),
+            DETAILS => Some("details"),
             _ => None,
         }
     }

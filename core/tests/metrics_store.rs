@@ -2,7 +2,7 @@
 
 use coati_core::metrics::{
     Descriptor, Kind, Label, LabelPolicy, LabelValue, MetricSnapshot, Number, OwnedLabel, Reader,
-    Refused, SeriesCache, Store, StoreConfig, Temporality, Value,
+    Refused, Scope, SeriesCache, Store, StoreConfig, Temporality, Value,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -117,6 +117,25 @@ fn the_same_name_gives_the_same_or_says_why_not() {
         let error = store.instrument(descriptor(name, Kind::Gauge)).err().unwrap().to_string();
         assert!(error.starts_with("bad metric name"), "{error}");
     }
+}
+
+#[test]
+fn scopes_have_names_of_their_own() {
+    let store = store();
+    let scope = |name: &str, copy| Scope { name: name.into(), copy, ..Scope::default() };
+    let of = |scope| descriptor("c", Kind::Counter).with_scope(Arc::new(scope));
+    let own = store.instrument(descriptor("c", Kind::Counter)).unwrap();
+    let a = store.instrument(of(scope("a", 0))).unwrap();
+    let b = store.instrument(of(scope("b", 0))).unwrap();
+    assert!(!Arc::ptr_eq(&own, &a) && !Arc::ptr_eq(&a, &b));
+    assert!(Arc::ptr_eq(&a, &store.instrument(of(scope("a", 0))).unwrap()));
+    let gauge = |copy| descriptor("c", Kind::Gauge).with_scope(Arc::new(scope("a", copy)));
+    assert!(store.instrument(gauge(0)).is_err());
+    store.instrument(gauge(1)).unwrap();
+    let shown = store.snapshot();
+    let scopes: Vec<_> =
+        shown.iter().map(|m| m.descriptor.scope.as_ref().map(|s| (&*s.name, s.copy))).collect();
+    assert_eq!(scopes, [None, Some(("a", 0)), Some(("b", 0)), Some(("a", 1))]);
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use coati_core::propagate::{Baggage, TraceState};
-use coati_core::record::SpanIds;
 use coati_core::span::SpanContext;
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -99,12 +98,6 @@ impl Node {
     #[inline(always)]
     pub fn fields(&self) -> Option<&Layer> {
         self.fields.get().map(|fields| &**fields)
-    }
-
-    /// The ids of the current span.
-    #[inline(always)]
-    pub fn ids(&self) -> Option<SpanIds> {
-        self.context.ids()
     }
 }
 

@@ -223,7 +223,14 @@ pub fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<Bound<'_, PyAny>> {
     if started().is_none() {
         early::end();
     }
-    json::to_python(py, &ledger_json(&stop(duration(timeout))))
+    // For the last time: what is off cannot be measured any more.
+    let asked = match started() {
+        Some(now) if !now.is_stopped() && !hub().is_inherited() => observe::run(py),
+        _ => Ok(()),
+    };
+    let books = stop(duration(timeout));
+    asked?;
+    json::to_python(py, &ledger_json(&books))
 }
 
 /// Stops what runs, once; the books. On any thread.

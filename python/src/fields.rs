@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use coati_core::intern::Id;
 use coati_core::log::encode_fields;
+use coati_core::record::details::Details;
 use coati_core::record::read::Fields;
 use coati_core::record::value::{Field, Key};
 use coati_core::record::words::Words;
@@ -252,7 +253,9 @@ pub fn pairs(
 
 /// Fields of several layers, one after another, within one limit.
 pub struct Layers<'a> {
-    /// The message as a value; it stands first and is not counted against the limit.
+    /// What OpenTelemetry says of the line; it stands first and is not counted against the limit.
+    pub details: Option<&'a Details<'a>>,
+    /// The message as a value; it stands next and is not counted either.
     pub body: Option<&'a Layer>,
     pub context: Option<&'a Layer>,
     pub bound: Option<&'a Layer>,
@@ -276,7 +279,8 @@ impl Layers<'_> {
     /// Writes all; how many were written and how many left out.
     #[inline(always)]
     pub fn encode(&self, encoder: &mut Encoder<'_>, limit: u32) -> (u32, u32) {
-        let body = self.body.map_or(0, |body| body.encode(encoder, u32::MAX).0);
+        let details = self.details.map_or(0, |details| u32::from(details.encode(encoder)));
+        let body = details + self.body.map_or(0, |body| body.encode(encoder, u32::MAX).0);
         let (mut written, mut dropped) = (0, 0);
         let mut add = |(more, fewer): (u32, u32)| {
             written += more;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use coati_core::intern::{Id, reserved};
 use coati_core::ledger::Signal;
 use coati_core::log::{LogHead, Threshold, encode_log, name_id};
+use coati_core::record::details::Details;
 use coati_core::record::value::Key;
 use coati_core::record::{CallSite, Level, flags};
+use coati_core::span::SpanContext;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -74,7 +76,7 @@ impl Raw for Logger {
 }
 
 impl Logger {
-    fn new(name: &str, bound: Option<Arc<Layer>>) -> Self {
+    pub fn new(name: &str, bound: Option<Arc<Layer>>) -> Self {
         Self { name: name.into(), id: name_id(name), threshold: Threshold::default(), bound }
     }
 
@@ -144,7 +146,7 @@ impl Logger {
             exception: prepared.exception.as_ref(),
             body: prepared.body.as_ref(),
             repeated: !args.names.is_null() && names::of(args.names).repeated,
-            site: None,
+            ..Extra::default()
         };
         self.write(py, level, &prepared.message, &current, call, extra);
         Ok(())
@@ -208,13 +210,15 @@ impl Logger {
             // A dict may have a key and another one that is spelt like it once it is text.
             repeated: true,
             site: given(4).and_then(|site| call_site::given(&site)),
+            ..Extra::default()
         };
         self.write(py, level, &message, &Current::get(), Call::Converted(&fields), extra);
         Ok(())
     }
 
+    /// Records a line that is wanted.
     #[inline(always)]
-    fn write(
+    pub fn write(
         &self,
         py: Python<'_>,
         level: Level,
@@ -224,7 +228,12 @@ impl Logger {
         extra: Extra<'_>,
     ) {
         let node = current.node();
+        let span = match &extra.span {
+            None => node.map(|node| &node.context),
+            Some(given) => given.as_ref(),
+        };
         let layers = Layers {
+            details: extra.details,
             body: extra.body,
             context: node.and_then(|node| node.fields()),
             bound: self.bound.as_deref(),
@@ -240,9 +249,9 @@ impl Logger {
             level,
             logger: self.id,
             flags: u8::from(extra.repeated || layers.is_layered()) * flags::LAYERED
-                + u8::from(extra.body.is_some()) * flags::BODY
-                + node.map_or(0, |node| node.context.log_flags()),
-            span: node.and_then(|node| node.ids()),
+                + u8::from(extra.body.is_some() || extra.details.is_some()) * flags::BODY
+                + span.map_or(0, SpanContext::log_flags),
+            span: span.and_then(SpanContext::ids),
             call_site,
             message: message.as_bytes(),
         };
@@ -258,14 +267,18 @@ impl Logger {
 
 /// What only some lines have.
 #[derive(Clone, Copy, Default)]
-struct Extra<'a> {
-    exception: Option<&'a Layer>,
+pub struct Extra<'a> {
+    pub exception: Option<&'a Layer>,
     /// The message as a value.
-    body: Option<&'a Layer>,
+    pub body: Option<&'a Layer>,
     /// Whether keys of the call may be equal.
-    repeated: bool,
+    pub repeated: bool,
     /// Where the call stands, if that is known.
-    site: Option<CallSite>,
+    pub site: Option<CallSite>,
+    /// What OpenTelemetry says of it.
+    pub details: Option<&'a Details<'a>>,
+    /// The span it belongs to, where that is not what is current.
+    pub span: Option<Option<SpanContext>>,
 }
 
 /// Which exception a line tells of.

@@ -1,6 +1,7 @@
 //! OpenTelemetry's API over the engine: `coati.otel`.
 //!
-//! A span of the API is a view of one of ours; what is current is the one context variable, of which
+//! Instruments take attributes from dicts, loggers take records apart, and readers of metrics get all
+//! that they want. A span of the API is a view of one of ours; what is current is the one context variable, of which
 //! [`runtime`] makes the API's contexts. Nothing of the API is imported before it is used.
 
 mod api;
@@ -10,6 +11,7 @@ mod context;
 mod entered;
 mod ids;
 mod instrument;
+mod log;
 mod observe;
 mod pairs;
 mod read;
@@ -43,6 +45,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("_OtelUpDownCounter", raw::make::<Measured<UP_DOWN_COUNTER>>(py)?)?;
     module.add("_OtelGauge", raw::make::<Measured<GAUGE>>(py)?)?;
     module.add("_OtelHistogram", raw::make::<Measured<HISTOGRAM>>(py)?)?;
+    module.add("_OtelLogger", raw::make::<log::Emitter>(py)?)?;
     module.add_function(wrap_pyfunction!(observe::_otel_observe, module)?)?;
     module.add_function(wrap_pyfunction!(observe::_otel_forget, module)?)?;
     module.add_function(wrap_pyfunction!(read::_otel_metrics, module)?)

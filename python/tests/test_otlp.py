@@ -452,6 +452,8 @@ def test_metrics_are_equal_field_by_field(
     expected = seen_metrics(receiver, metrics_by_the_kit(receiver.http))
     endpoint = receiver.grpc if protocol == "grpc" else receiver.http
     found = seen_metrics(receiver, metrics_by_coati(endpoint, protocol, **more))
+    # Observable instruments of other tests are asked for ever.
+    found = {name: metric for name, metric in found.items() if not name.startswith("m_")}
     points = found["exponential"]["exponentialHistogram"]["dataPoints"]
     assert len(points[0]["positive"]["bucketCounts"]) <= 160
     assert {"asDouble": 0.5} in points[0]["exemplars"]

@@ -90,7 +90,7 @@ impl Instrument {
 
     /// Counts a value that is not taken.
     #[cold]
-    pub(crate) fn ignore(&self) {
+    pub fn ignore(&self) {
         self.core.registry.ignore();
     }
 

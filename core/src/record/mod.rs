@@ -5,6 +5,7 @@
 //! followed by its payload; lists and maps hold fields inside. [`write`] produces this, [`read`]
 //! takes it apart again, and neither touches anything else.
 
+pub mod details;
 pub mod fields;
 pub mod read;
 pub mod value;
@@ -103,7 +104,8 @@ pub mod flags {
     pub const LAYERED: u8 = 4;
     /// A log line: the engine's own notice, of the signal `internal`.
     pub const INTERNAL: u8 = 8;
-    /// A log line: its first field is the message as a value, which the text only prints.
+    /// A log line: before its fields stand [`super::details::Details`], or the message as a value,
+    /// which the text only prints, or both.
     pub const BODY: u8 = 16;
     /// A log line: the two W3C trace flags of its span, from this bit on.
     pub const TRACE_FLAGS: u8 = 32;

@@ -1,6 +1,7 @@
 //! JSON lines: one object per line, keys in the documented order.
 
 use coati_core::intern::{Id, reserved};
+use coati_core::record::details::Details;
 use coati_core::record::value::Key;
 use coati_core::record::{Level, SpanIds, flags};
 use coati_core::span::{SpanKind, Status};
@@ -10,6 +11,7 @@ use super::line::{Chunks, Line};
 use super::number::{finite, signed, unsigned};
 use super::texts::Texts;
 use super::time::{Clock, Seconds};
+use crate::otlp::severity::severity;
 use crate::redact::{Fields, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
 
 /// Names of a log line that a field may not have; it is kept under `field.<name>`. So is, once more,
@@ -85,8 +87,11 @@ impl JsonEncoder {
     #[inline(always)]
     fn log(&mut self, log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, line: &mut Line<'_>) {
         let fixed = log.fixed();
+        let details = log.details();
         line.put(b"{\"timestamp\":\"");
-        self.seconds[0].put(clock.timeline.wall_ns(ticks), line);
+        let given = details.map_or(0, |details| details.time);
+        let time = if given == 0 { clock.timeline.wall_ns(ticks) } else { given };
+        self.seconds[0].put(time, line);
         match Level::from_u8(fixed.header.level) {
             Level::Debug => line.put(b",\"level\":\"debug\",\"logger\":\""),
             Level::Info => line.put(b",\"level\":\"info\",\"logger\":\""),
@@ -103,6 +108,9 @@ impl JsonEncoder {
         if let Some(ids) = log.span() {
             span_ids(ids, line);
         }
+        if let Some(details) = details {
+            self.details(details, log, line);
+        }
         self.log_fields(log.fields(), fixed.header.flags & flags::LAYERED != 0, line);
         if let Some(site) = log.call_site() {
             line.put(b",\"code.file\":\"");
@@ -113,6 +121,24 @@ impl JsonEncoder {
         if fixed.dropped_fields > 0 {
             line.put(b",\"dropped_fields\":");
             unsigned(fixed.dropped_fields.into(), line);
+        }
+    }
+
+    /// Event and severity, under names that give way to fields of the program.
+    #[cold]
+    fn details(&mut self, details: Details<'_>, log: &RedactedLog<'_>, line: &mut Line<'_>) {
+        let level = severity(Level::from_u8(log.fixed().header.level)).0;
+        let number = Some(details.severity).filter(|&number| number != level);
+        let text = |text| Value::Str(text, 0);
+        for (name, value) in [
+            ("event.name", details.event.map(text)),
+            ("severity_number", number.map(|number| Value::U64(number.into()))),
+            ("severity_text", details.text.map(text)),
+        ] {
+            if let Some(value) = value.filter(|_| !log.fields().has(Key::new(name))) {
+                line.rarely(|out| line_key(Id(0), name, out));
+                put_value(value, line);
+            }
         }
     }
 

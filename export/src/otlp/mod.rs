@@ -11,7 +11,7 @@ mod json;
 mod mark;
 pub mod point;
 mod proto;
-mod severity;
+pub(crate) mod severity;
 pub mod signal;
 pub mod split;
 

@@ -1,6 +1,7 @@
 //! Records as sinks see them: what is behind them cannot be reached, only what the rules leave.
 
 use coati_core::intern::reserved;
+use coati_core::record::details::Details;
 use coati_core::record::read::{self, Record};
 use coati_core::record::value::{Key, Value as Plain};
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
@@ -153,31 +154,59 @@ impl<'a> RedactedLog<'a> {
 
     /// The message as a value, where it was given as one.
     pub fn body(&self) -> Option<Value<'a>> {
-        let mut fields = Fields::of(self.log.fields, self.policy);
-        if self.has_body() { fields.next().map(|(_, value)| value) } else { None }
+        self.lead().body
     }
 
-    /// One that found no room in the record is not there.
+    /// What OpenTelemetry says of it besides.
     #[inline(always)]
-    fn has_body(&self) -> bool {
-        self.log.fixed.header.flags & flags::BODY != 0 && self.begins_with_body()
+    pub fn details(&self) -> Option<Details<'a>> {
+        self.lead().details
     }
 
+    #[inline(always)]
+    fn lead(&self) -> Lead<'a> {
+        match self.log.fixed.header.flags & flags::BODY {
+            0 => Lead::default(),
+            _ => self.read_lead(),
+        }
+    }
+
+    /// What found no room in the record is not there.
     #[cold]
-    fn begins_with_body(&self) -> bool {
-        let mut fields = self.log.fields;
-        fields.next().is_some_and(|(key, _)| key == Key::Id(reserved::BODY))
+    fn read_lead(&self) -> Lead<'a> {
+        let mut lead = Lead::default();
+        for (key, value) in self.log.fields {
+            match (key, value) {
+                (Key::Id(reserved::DETAILS), read::Value::List(list)) => {
+                    lead.details = Details::read(list);
+                }
+                (Key::Id(reserved::BODY), value) => {
+                    lead.body = Some(self.policy.by_key(key, value));
+                }
+                _ => break,
+            }
+            lead.count += 1;
+        }
+        lead
     }
 
     /// The fields.
     #[inline(always)]
     pub fn fields(&self) -> Fields<'a> {
         let mut fields = Fields::of(self.log.fields, self.policy);
-        if self.has_body() {
+        for _ in 0..self.lead().count {
             fields.skip_one();
         }
         fields
     }
+}
+
+/// What stands before a line's fields.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lead<'a> {
+    details: Option<Details<'a>>,
+    body: Option<Value<'a>>,
+    count: usize,
 }
 
 /// A span as sinks see it.

@@ -1132,3 +1132,95 @@ def _before_fork() -> None: ...
 def _after_fork() -> None: ...
 def _in_child(_anchor: object) -> None: ...
 def _flush_child() -> None: ...
+
+class _OtelCounter:
+    """The native half of an instrument of coati.otel."""
+
+    def __new__(cls, *described: Any) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def unit(self) -> str:
+        """The unit, empty for none."""
+    @property
+    def description(self) -> str:
+        """For people."""
+    def add(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        """Add to the counter."""
+
+class _OtelUpDownCounter:
+    """The native half of an instrument of coati.otel."""
+
+    def __new__(cls, *described: Any) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def unit(self) -> str:
+        """The unit, empty for none."""
+    @property
+    def description(self) -> str:
+        """For people."""
+    def add(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        """Add to the counter, or take from it."""
+
+class _OtelGauge:
+    """The native half of an instrument of coati.otel."""
+
+    def __new__(cls, *described: Any) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def unit(self) -> str:
+        """The unit, empty for none."""
+    @property
+    def description(self) -> str:
+        """For people."""
+    def set(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        """Set the gauge."""
+
+class _OtelHistogram:
+    """The native half of an instrument of coati.otel."""
+
+    def __new__(cls, *described: Any) -> Self: ...
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def unit(self) -> str:
+        """The unit, empty for none."""
+    @property
+    def description(self) -> str:
+        """For people."""
+    def record(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        """Record a value."""
+
+class _OtelLogger:
+    """The native half of a logger of coati.otel."""
+
+    def __new__(cls, *scope: Any) -> Self: ...
+    def emit(
+        self,
+        record: Any = None,
+        *,
+        timestamp: int | None = None,
+        observed_timestamp: int | None = None,
+        context: Any = None,
+        severity_number: Any = None,
+        severity_text: str | None = None,
+        body: Any = None,
+        attributes: Any = None,
+        event_name: str | None = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Record a line."""
+    def enabled(
+        self, *, context: Any = None, severity_number: Any = None, event_name: str | None = None
+    ) -> bool:
+        """Whether a line would be recorded."""
+
+def _otel_observe(kind: int, described: Any, callback: Callable[[], Any], /) -> None: ...
+def _otel_forget(callback: Callable[[], Any], /) -> None: ...
+def _otel_metrics() -> tuple[int, list[Any]]: ...

@@ -12,7 +12,6 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::ffi::{PyObject, PyTypeObject};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 use super::pairs::{OBJECTS, Pairs};
 use crate::convert::tolerate;
@@ -89,30 +88,20 @@ impl<const KIND: u8> Raw for Measured<KIND> {
 /// Scope and description of an instrument as Python hands them over: the scope's name, version,
 /// schema and copy, then the instrument's name, unit, description and bounds.
 pub fn descriptor(kind: u8, given: &Bound<'_, PyAny>) -> PyResult<Descriptor> {
-    let (scope, name, unit, description, bounds): (
-        Bound<'_, PyTuple>,
-        Bound<'_, PyAny>,
-        Bound<'_, PyAny>,
-        Bound<'_, PyAny>,
-        Option<Vec<f64>>,
-    ) = given.extract()?;
-    let (scope_name, version, schema_url, copy): (
-        Bound<'_, PyAny>,
-        Bound<'_, PyAny>,
-        Bound<'_, PyAny>,
-        u32,
-    ) = scope.extract()?;
-    let text = |object: &Bound<'_, PyAny>| -> PyResult<Box<str>> {
+    let text = |of: &Bound<'_, PyAny>, index: usize| -> PyResult<Box<str>> {
+        let object = of.get_item(index)?;
         let name: Name<'_> = object.extract()?;
         Ok((*name).into())
     };
+    let scope = given.get_item(0)?;
     let scope = Scope {
-        name: text(&scope_name)?,
-        version: text(&version)?,
-        schema_url: text(&schema_url)?,
-        copy,
+        name: text(&scope, 0)?,
+        version: text(&scope, 1)?,
+        schema_url: text(&scope, 2)?,
+        copy: scope.get_item(3)?.extract()?,
     };
-    let (name, unit, description) = (text(&name)?, text(&unit)?, text(&description)?);
+    let (name, unit, description) = (text(given, 1)?, text(given, 2)?, text(given, 3)?);
+    let bounds: Option<Vec<f64>> = given.get_item(4)?.extract()?;
     let descriptor = Descriptor::new(&name, KINDS[usize::from(kind)], &unit, &description);
     let descriptor = descriptor.with_scope(Arc::new(scope));
     Ok(match bounds {
@@ -223,7 +212,9 @@ unsafe extern "C" fn measure<const KIND: u8>(
         unsafe {
             let amount = Amount::of(py, call.amount)?;
             let this = of::<KIND>(this);
-            if KIND != GAUGE && exemplars_wanted() {
+            if !is_taken::<KIND>(amount) {
+                this.ignore();
+            } else if KIND != GAUGE && exemplars_wanted() {
                 let around = around(py, call.context)?;
                 this.with(py, call.attributes, |series, shard| {
                     take::<KIND>(amount, series, shard);
@@ -237,6 +228,16 @@ unsafe extern "C" fn measure<const KIND: u8>(
         }
         Ok(raw::none())
     })
+}
+
+/// Whether a measurement is one: what is none makes no series.
+#[inline(always)]
+fn is_taken<const KIND: u8>(amount: Amount) -> bool {
+    let signed = matches!(KIND, UP_DOWN_COUNTER | GAUGE);
+    match amount {
+        Amount::Int(amount) => signed || amount >= 0,
+        Amount::Float(amount) => amount.is_finite() && (signed || amount >= 0.0),
+    }
 }
 
 #[inline(always)]
@@ -283,6 +284,13 @@ pub fn span_of(context: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
 }
 
 impl<const KIND: u8> Measured<KIND> {
+    #[cold]
+    fn ignore(&self) {
+        if let Some(instrument) = self.core.resolve() {
+            instrument.ignore();
+        }
+    }
+
     /// Calls `f` with the series of these attributes and this thread's cells.
     ///
     /// # Safety

@@ -11,11 +11,17 @@ use crate::redact::{RedactedLog, Value};
 /// Appends `log` as an element of `scopeLogs.logRecords`.
 pub fn log(log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u8>) {
     let fixed = log.fixed();
-    let time = clock.timeline.wall_ns(ticks);
-    let (number, text) = severity(Level::from_u8(fixed.header.level));
+    let mut time = clock.timeline.wall_ns(ticks);
+    let (mut number, mut text) = severity(Level::from_u8(fixed.header.level));
+    let (mut observed, mut event) = (time, None);
+    if let Some(details) = log.details() {
+        (time, observed) = details.times(time);
+        (number, text) = details.severity(number, text);
+        event = details.event;
+    }
     out.push(b'{');
     out.wide("timeUnixNano", time);
-    out.wide("observedTimeUnixNano", time);
+    out.wide("observedTimeUnixNano", observed);
     out.number("severityNumber", number.into());
     out.text("severityText", text);
     out.name("body");
@@ -36,7 +42,10 @@ pub fn log(log: &RedactedLog<'_>, ticks: u64, clock: &Clock<'_>, out: &mut Vec<u
         out.number("droppedAttributesCount", fixed.dropped_fields.into());
     }
     if fixed.logger == reserved::OPEN_SPANS.0 {
-        out.text("eventName", log.message());
+        event = Some(log.message());
+    }
+    if let Some(event) = event {
+        out.text("eventName", event);
     }
     if let Some(ids) = log.span() {
         out.raw("traceId", &ids.trace_id.hex());

@@ -29,14 +29,20 @@ impl Keys {
         out: &mut Vec<u8>,
     ) {
         let fixed = log.fixed();
-        let time = clock.timeline.wall_ns(ticks);
-        let (number, text) = severity(Level::from_u8(fixed.header.level));
+        let mut time = clock.timeline.wall_ns(ticks);
+        let (mut number, mut text) = severity(Level::from_u8(fixed.header.level));
+        let (mut observed, mut event) = (time, None);
+        if let Some(details) = log.details() {
+            (time, observed) = details.times(time);
+            (number, text) = details.severity(number, text);
+            event = details.event;
+        }
         // Both times and the number in one piece.
         let mut begin = [0; 20];
         begin[0] = 0x09;
         begin[1..9].copy_from_slice(&time.to_le_bytes());
         begin[9] = 0x59;
-        begin[10..18].copy_from_slice(&time.to_le_bytes());
+        begin[10..18].copy_from_slice(&observed.to_le_bytes());
         begin[18..].copy_from_slice(&[0x10, number]);
         out.extend_from_slice(&begin);
         wire::bytes(0x1a, text.as_bytes(), out);
@@ -57,7 +63,10 @@ impl Keys {
         }
         wire::number(0x38, fixed.dropped_fields.into(), out);
         if fixed.logger == reserved::OPEN_SPANS.0 {
-            wire::bytes(0x62, log.message().as_bytes(), out);
+            event = Some(log.message());
+        }
+        if let Some(event) = event {
+            wire::bytes(0x62, event.as_bytes(), out);
         }
         if let Some(ids) = log.span() {
             let mut bytes = [0; 28];

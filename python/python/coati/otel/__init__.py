@@ -8,6 +8,8 @@ those of other SDKs.
 from __future__ import annotations
 
 try:
+    import opentelemetry._logs._internal as _logs_api
+    import opentelemetry.metrics._internal as _metrics_api
     import opentelemetry.trace as _trace_api
 except ImportError as _error:
     raise ImportError(
@@ -16,12 +18,26 @@ except ImportError as _error:
 
 from coati import _otel_context
 from coati.otel._global import Global
+from coati.otel._proxies import release, resolve
+from coati.otel.logs import LoggerProvider
+from coati.otel.metrics import MeterProvider
 from coati.otel.trace import TracerProvider
 
-__all__ = ["TracerProvider", "install", "is_installed", "uninstall"]
+__all__ = [
+    "LoggerProvider",
+    "MeterProvider",
+    "TracerProvider",
+    "install",
+    "is_installed",
+    "uninstall",
+]
 
 #: What :func:`install` puts in place, in this order.
-_GLOBALS: list[Global] = [Global(_trace_api, "_TRACER_PROVIDER", TracerProvider)]
+_GLOBALS: list[Global] = [
+    Global(_trace_api, "_TRACER_PROVIDER", TracerProvider),
+    Global(_metrics_api, "_METER_PROVIDER", MeterProvider, resolve, release),
+    Global(_logs_api, "_LOGGER_PROVIDER", LoggerProvider),
+]
 
 
 def install() -> None:

@@ -15,6 +15,7 @@ class Global:
         name: the variable, such as ``_TRACER_PROVIDER``; its flag is called ``…_SET_ONCE``.
         make: makes the provider, once.
         told: called with the provider whenever it has been put there.
+        untold: called with what was there before whenever that has been put back.
     """
 
     def __init__(
@@ -23,12 +24,14 @@ class Global:
         name: str,
         make: Callable[[], Any],
         told: Callable[[Any], object] | None = None,
+        untold: Callable[[Any], object] | None = None,
     ) -> None:
         self.is_put = False
         self._module = module
         self._name = name
         self._make = make
         self._told = told
+        self._untold = untold
         self._provider: Any = None
         self._before: Any = None
         self._done = False
@@ -56,4 +59,6 @@ class Global:
         if getattr(self._module, self._name) is self._provider:
             setattr(self._module, self._name, self._before)
             getattr(self._module, self._name + "_SET_ONCE")._done = self._done
+            if self._untold is not None:
+                self._untold(self._before)
         self._before = None
