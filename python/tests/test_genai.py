@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import coati
+import coati.langchain
 import pytest
 from coati import genai
 from coati.genai import Usage
@@ -586,3 +587,10 @@ def test_steps_and_own_spans_lie_between(engine: Engine) -> None:
     assert spans["invoke_agent planner"]["attributes"]["gen_ai.usage.input_tokens"] == 10
     durations = metric("gen_ai.client.operation.duration")
     assert not [found for found in durations if "gen_ai.operation.name" not in found.labels]
+
+
+def test_a_missing_langchain_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coati.langchain._handler._Base", object)
+    with pytest.raises(ImportError, match="pip install langchain-core"):
+        coati.langchain.install()
+    coati.langchain.uninstall()

@@ -8,13 +8,11 @@ own names. What a node, a tool or a model logs belongs to its span. Contents are
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-try:
-    from coati.langchain import _current
-    from coati.langchain._handler import CallbackHandler
-except ImportError as error:
-    raise ImportError("coati.langchain needs LangChain: pip install langchain-core") from error
+from coati.langchain import _current
+from coati.langchain._handler import CallbackHandler
 
 __all__ = ["CallbackHandler", "install", "uninstall"]
 
@@ -42,18 +40,21 @@ def install() -> CallbackHandler:
 
     Returns:
         The handler in use.
-    """
-    from langchain_core.tracers import context  # noqa: PLC0415 - slow: LangChain waits with it, too
 
+    Raises:
+        ImportError: LangChain is not installed.
+    """
     if _installed.handler is None:
-        _installed.handler = CallbackHandler()
-        context.register_configure_hook(
-            _installed,  # type: ignore[arg-type]
-            inheritable=True,
-            handle_class=CallbackHandler,
-        )
+        handler, context = CallbackHandler(), _context()
+        _installed.handler = handler
+        context.register_configure_hook(_installed, True, CallbackHandler)
         _installed.registered = context._configure_hooks[-1]
     return _installed.handler
+
+
+def _context() -> Any:
+    """Where LangChain keeps who is told of every run: slow to import, for which it waits, too."""
+    return import_module("langchain_core.tracers.context")
 
 
 def uninstall() -> None:
@@ -62,9 +63,8 @@ def uninstall() -> None:
     _installed.handler = _installed.registered = None
     if handler is None:
         return
-    from langchain_core.tracers import context  # noqa: PLC0415
-
-    if hook in context._configure_hooks:
-        context._configure_hooks.remove(hook)
+    hooks = _context()._configure_hooks
+    if hook in hooks:
+        hooks.remove(hook)
     handler.close()
     _current.unhook()

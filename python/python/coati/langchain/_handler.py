@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 from uuid import UUID
-
-from langchain_core.callbacks import BaseCallbackHandler
 
 from coati import genai
 from coati._adapter import Entry, Hidden, Open, harmless
 from coati.langchain import _current, _kinds, _read
+
+_Base: Any
+try:
+    _Base = import_module("langchain_core.callbacks").BaseCallbackHandler
+except ImportError:
+    _Base = object
 
 _TRACER = "langchain"
 _HIDDEN = "langsmith:hidden"
@@ -26,16 +31,21 @@ class _Run(NamedTuple):
     metadata: Any
 
 
-class CallbackHandler(BaseCallbackHandler):
+class CallbackHandler(_Base):  # type: ignore[misc]
     """Records runs: ``graph.invoke(..., config={"callbacks": [CallbackHandler()]})``.
 
     One may serve any number of runs at a time. :func:`install` gives one to every run.
+
+    Raises:
+        ImportError: LangChain is not installed.
     """
 
     run_inline = True
     raise_error = False
 
     def __init__(self) -> None:
+        if _Base is object:
+            raise ImportError("coati.langchain needs LangChain: pip install langchain-core")
         self._open = Open()
 
     def close(self) -> None:
@@ -321,7 +331,7 @@ class CallbackHandler(BaseCallbackHandler):
 
 def _is_last(chunk: Any) -> bool:
     """Whether a chunk only says that there are no more."""
-    message = getattr(chunk, "message", None)
+    message: Any = getattr(chunk, "message", None)
     return (
         getattr(message, "chunk_position", None) == "last"
         and not message.content

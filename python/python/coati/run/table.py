@@ -63,6 +63,8 @@ ADAPTERS = (
     Adapter("logging", "logging", "", "coati.logging"),
     Adapter("structlog", "structlog", "structlog", "coati.structlog"),
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
+    # LangChain imports this at its first run.
+    Adapter("langchain", "langchain_core.tracers.context", "langchain-core", "coati.langchain"),
     Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel"),
