@@ -10,9 +10,10 @@ from typing import Any
 
 import coati
 import coati.langchain
+import genai_prices
 import pytest
 from coati import genai
-from coati.genai import Usage
+from coati.genai import Usage, prices
 from conftest import Engine, Program
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -332,6 +333,48 @@ def test_prices_of_the_package() -> None:
     assert genai.cost(None, "openai/gpt-4o", Usage(1_000_000, 0)) == plain
     genai.set_prices({"gpt-4o": {"input": 7.0}})
     assert genai.cost("openai", "gpt-4o", Usage(1_000_000)) == 7.0
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(1000, 100),
+        Usage(1000, 100, 800),
+        Usage(1000, 0, 300, 200),
+        Usage(10),
+        Usage(10, 5, 90),
+    ],
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        "anthropic/claude-sonnet-4-5",
+        "deepseek/deepseek-chat",
+        "google/gemini-2.5-pro",
+        "openai/gpt-4o",
+        "openai/text-embedding-3-small",
+        "perplexity/sonar",
+        "openai/no-such-model",
+    ],
+)
+def test_what_is_asked_again_costs_the_same(model: str, usage: Usage) -> None:
+    provider, name = model.split("/")
+    try:
+        counts = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        }
+        price = genai_prices.calc_price(genai_prices.Usage(**counts), name, provider_id=provider)
+        expected = pytest.approx(float(price.total_price))
+    except (LookupError, ValueError):
+        expected = None
+    prices._said.clear()
+    assert genai.cost(provider, name, usage) == expected
+    assert genai.cost(provider, name, usage) == expected
+    genai.cost(provider, name, Usage(1, 1))
+    assert genai.cost(provider, name, usage) == expected
 
 
 def test_what_is_unknown_costs_none() -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from coati import _native
 from coati.genai.usage import Usage
@@ -108,6 +110,28 @@ _PROVIDERS = {
 _package: Any = None
 
 
+class _Said(NamedTuple):
+    """What the package has said of a model, which takes it a tenth of a millisecond each time."""
+
+    asked: float
+    #: None where it knows no such model, or asks for more than for tokens.
+    price: Price | None = None
+    #: Up to so many tokens of input.
+    limit: float = math.inf
+    known: bool = True
+
+
+_said: dict[tuple[str | None, str], _Said] = {}
+_PARTS = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cache_read",
+    "cache_write_mtok": "cache_write",
+}
+_KEPT_SECONDS = 60.0
+_KEPT_MODELS = 1000
+
+
 def _by_package(provider: str | None, model: str, used: Usage) -> float | None:
     package = _prices()
     if not package:
@@ -115,8 +139,16 @@ def _by_package(provider: str | None, model: str, used: Usage) -> float | None:
     if provider in (None, "unknown", "litellm"):
         provider, _, rest = model.rpartition("/")
         provider, model = provider or None, rest
+    said, now = _said.get((provider, model)), time.monotonic()
+    if said is not None and now - said.asked < _KEPT_SECONDS:
+        cached = (used.cache_read_tokens or 0) + (used.cache_write_tokens or 0)
+        given = used.input_tokens or 0
+        if not said.known:
+            return None
+        if said.price is not None and cached <= given < said.limit:
+            return _by_table(said.price, used)
     try:
-        price = package.calc_price(
+        found = package.calc_price(
             package.Usage(
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
@@ -126,11 +158,35 @@ def _by_package(provider: str | None, model: str, used: Usage) -> float | None:
             model,
             provider_id=_PROVIDERS.get(provider, provider) if provider else None,
         )
-        return float(price.total_price)
-    # It raises LookupError for what it does not know, and ValueError for counts that contradict
-    # each other.
+        _keep(provider, model, _simple(now, vars(found.model_price)))
+        return float(found.total_price)
+    except LookupError:
+        _keep(provider, model, _Said(now, known=False))
+        return None
+    # Counts that contradict each other, such as more cached tokens than tokens.
     except Exception:
         return None
+
+
+def _keep(provider: str | None, model: str, said: _Said) -> None:
+    if len(_said) >= _KEPT_MODELS:
+        _said.clear()
+    _said[provider, model] = said
+
+
+def _simple(now: float, told: Mapping[str, Any]) -> _Said:
+    """The package's price as a table, where it depends on tokens alone."""
+    if told.get("requests_kcount") is not None:
+        return _Said(now)
+    price, limit = {"input": 0.0, "output": 0.0}, math.inf
+    for name, part in _PARTS.items():
+        value = told.get(name)
+        if value is None:
+            continue
+        for tier in getattr(value, "tiers", ()):
+            limit = min(limit, tier.start)
+        price[part] = float(getattr(value, "base", value))
+    return _Said(now, Price(**price), limit)  # type: ignore[typeddict-item]
 
 
 def _prices() -> Any:

@@ -94,17 +94,17 @@ class Usage:
         """
         if source is None or isinstance(source, cls):
             return source
-        found = _read(source, provider)
-        if found is not None:
-            return found
+        told = _fields(source)
+        found = _read(told, provider)
         for name in _WITHIN:
-            inside = _value(source, name)
-            if inside is not None and not isinstance(inside, (int, str)):
-                found = cls.of(inside, provider) if isinstance(inside, cls) else None
-                found = found or _read(inside, provider)
-                if found is not None:
-                    return found
-        return None
+            if found is not None:
+                break
+            inside = told.get(name)
+            if isinstance(inside, cls):
+                found = inside
+            elif inside is not None and not isinstance(inside, (int, str)):
+                found = _read(_fields(inside), provider)
+        return found
 
     def attributes(self) -> dict[str, int]:
         """What is known, by OpenTelemetry's names."""
@@ -138,29 +138,68 @@ _ATTRIBUTES = (
 )
 
 
-def _read(source: Any, provider: str | None) -> Usage | None:
-    """The usage that ``source`` itself is."""
-    given = _first(source, _INPUT)
-    output = _first(source, _OUTPUT)
-    thoughts = _first(source, _THOUGHTS)
+#: All that may tell of tokens, or have what does.
+_READ_FROM = frozenset(
+    (
+        *_INPUT,
+        *_OUTPUT,
+        *_ANSWER,
+        *_THOUGHTS,
+        *_READ,
+        *_WRITTEN,
+        *_READ_APART,
+        *_WRITTEN_APART,
+        *_REASONING,
+    )
+)
+_KNOWN = _READ_FROM | {*_INPUT_DETAILS, *_OUTPUT_DETAILS, *_WITHIN, "details"}
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _fields(source: Any) -> Mapping[str, Any]:
+    """What a dict or an object has, by name."""
+    if isinstance(source, Mapping):
+        return source
+    if source is None or isinstance(source, (str, int, float, list, tuple)):
+        return _NOTHING
+    own = getattr(source, "__dict__", None)
+    if isinstance(own, dict) and not _KNOWN.isdisjoint(own):
+        return own
+    found = {}
+    # Slots and properties.
+    for name in _KNOWN.intersection(dir(source)):
+        try:
+            found[name] = getattr(source, name)
+        except Exception:
+            continue
+    return found
+
+
+def _read(told: Mapping[str, Any], provider: str | None) -> Usage | None:
+    """The usage that these fields themselves are."""
+    if _READ_FROM.isdisjoint(told):
+        return None
+    given = _first(told, _INPUT)
+    output = _first(told, _OUTPUT)
+    thoughts = _first(told, _THOUGHTS)
     if output is None:
-        output = _sum((_first(source, _ANSWER), thoughts))
-    before, after = _inside(source, _INPUT_DETAILS), _inside(source, _OUTPUT_DETAILS)
-    more = _value(source, "details")
-    read_apart, written_apart = _first(source, _READ_APART), _first(source, _WRITTEN_APART)
-    read = _or(_first(source, _READ), _first(before, ("cache_read", "cached_tokens")), read_apart)
+        output = _sum((_first(told, _ANSWER), thoughts))
+    before, after = _inside(told, _INPUT_DETAILS), _inside(told, _OUTPUT_DETAILS)
+    more = _fields(told.get("details"))
+    read_apart, written_apart = _first(told, _READ_APART), _first(told, _WRITTEN_APART)
+    read = _or(_first(told, _READ), _first(before, ("cache_read", "cached_tokens")), read_apart)
     written = _or(
-        _first(source, _WRITTEN),
+        _first(told, _WRITTEN),
         # Zero where the parts are told instead.
         _first(before, ("cache_creation", "cache_write_tokens", "cache_creation_tokens")) or None,
         _sum(_count(before, name) for name in _KEPT_FOR),
         _first(before, ("cache_creation",)),
         written_apart,
     )
-    if _apart(source, provider, read_apart, written_apart, before):
+    if _apart(told, provider, read_apart, written_apart, before):
         given = _sum((given, read_apart, written_apart))
     reasoning = _or(
-        _first(source, _REASONING),
+        _first(told, _REASONING),
         _first(after, ("reasoning", "reasoning_tokens")),
         thoughts,
         _first(more, _REASONING),
@@ -170,7 +209,11 @@ def _read(source: Any, provider: str | None) -> Usage | None:
 
 
 def _apart(
-    source: Any, provider: str | None, read: int | None, written: int | None, details: Any
+    told: Mapping[str, Any],
+    provider: str | None,
+    read: int | None,
+    written: int | None,
+    details: Mapping[str, Any],
 ) -> bool:
     """Whether cached tokens are not among the input's."""
     if read is None and written is None:
@@ -178,31 +221,39 @@ def _apart(
     if provider is not None and provider not in _APART:
         return False
     # litellm has both spellings, and counts as OpenAI does.
-    return details is None and _count(source, "prompt_tokens") is None
+    return not details and _count(told, "prompt_tokens") is None
 
 
-def _value(source: Any, name: str) -> Any:
-    if isinstance(source, Mapping):
-        return source.get(name)
-    try:
-        return getattr(source, name, None)
-    except Exception:
-        return None
-
-
-def _count(source: Any, name: str) -> int | None:
-    value = _value(source, name) if source is not None else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+def _count(told: Mapping[str, Any], name: str) -> int | None:
+    value = told.get(name)
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return int(value) if 0 <= value < 2**63 else None
 
 
-def _first(source: Any, names: Iterable[str]) -> int | None:
-    return _or(*(_count(source, name) for name in names))
+def _first(told: Mapping[str, Any], names: Iterable[str]) -> int | None:
+    for name in names:
+        if name in told:
+            value = _count(told, name)
+            if value is not None:
+                return value
+    return None
 
 
-def _inside(source: Any, names: Iterable[str]) -> Any:
-    return next((v for name in names if (v := _value(source, name)) is not None), None)
+def _inside(told: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any]:
+    for name in names:
+        value = told.get(name)
+        if value is not None:
+            return _details(value)
+    return _NOTHING
+
+
+def _details(value: Any) -> Mapping[str, Any]:
+    """Fields of any name."""
+    if isinstance(value, Mapping):
+        return value
+    own = getattr(value, "__dict__", None)
+    return own if isinstance(own, dict) else _NOTHING
 
 
 def _or(*values: int | None) -> int | None:

@@ -23,6 +23,7 @@ _inside: ContextVar[Any] = ContextVar("coati.langchain.run", default=None)
 _CONTEXTS = ("langchain_core.runnables.config", "langgraph._internal._runnable")
 _MODELS = "langchain_core.language_models.chat_models"
 _hooked: dict[tuple[Any, str], Any] = {}
+_ALL = 4
 
 
 def place(parent_id: Any, entry: Entry | None) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def place(parent_id: Any, entry: Entry | None) -> dict[str, Any]:
 
 def hook() -> None:
     """Wrap what is there by now: LangGraph's modules may come later."""
+    if len(_hooked) == _ALL:
+        return
     for name in _CONTEXTS:
         _wrap(sys.modules.get(name), "_set_config_context", _putting)
     model = getattr(sys.modules.get(_MODELS), "BaseChatModel", None)

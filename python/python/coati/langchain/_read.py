@@ -82,14 +82,16 @@ def answer(operation: genai.Operation, response: Any, provider: str | None) -> N
             reasons.append(str(reason))
         name = about.get("model_name") or about.get("model") or info.get("model_name") or name
         identity = about.get("id") or identity
-        used = Usage.of(getattr(message, "usage_metadata", None), "langchain")
         # Several choices of one answer share what it used.
-        usage = usage or used or Usage.of(about, provider) or Usage.of(info, provider)
+        if usage is None:
+            usage = Usage.of(getattr(message, "usage_metadata", None), "langchain")
+        if usage is None and info:
+            usage = Usage.of(info, provider)
     operation.response(
         model=name and str(name),
         id=identity and str(identity),
         finish_reasons=reasons,
-        usage=usage or Usage.of(output, provider),
+        usage=usage if usage is not None else Usage.of(output, provider),
     )
     operation.output(lambda: [_generated(generation) for generation in generations])
 
