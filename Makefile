@@ -77,7 +77,8 @@ test-python: install-python ## Python tests, stubs and lints
 	$(BIN)/ruff check python
 	$(BIN)/ruff format --check python
 	cd python/tests && $(BIN)/python -m pytest -q
-	cd python/tests && $(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases
+	cd python/tests && $(BIN)/python -m mypy.stubtest coati --ignore-disjoint-bases \
+		--mypy-config-file ../pyproject.toml --allowlist stubtest.txt --ignore-unused-allowlist
 
 .PHONY: test-frameworks
 test-frameworks: install-python ## Agent frameworks on coati, each in an environment of its own (NAMES= chooses)

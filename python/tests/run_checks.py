@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,17 @@ class Run:
             f"{len(self.spans)} spans recorded, {len(self.spans)} delivered"
         )
 
-    def root(self) -> Record:
-        """The root of the one trace, which is connected, and in which durations nest."""
+    def root(self, beside: Iterable[Record] = ()) -> Record:
+        """The root of the one trace, which is connected, and in which durations nest.
+
+        Args:
+            beside: spans that are known to stand alone, each in a trace of its own.
+        """
         assert len(self._ids) == len(self.spans)
-        assert len({span["trace_id"] for span in self.spans}) == 1, self.tree()
-        (root,) = [span for span in self.spans if "parent_span_id" not in span]
+        alone = {span["span_id"] for span in beside}
+        spans = [span for span in self.spans if span["span_id"] not in alone]
+        assert len({span["trace_id"] for span in spans}) == 1, self.tree()
+        (root,) = [span for span in spans if "parent_span_id" not in span]
         for span in self.spans:
             parent = self.parent(span)
             if parent is not None:

@@ -107,7 +107,9 @@ class Handler:
         """Something has happened inside a span."""
         name = type(event).__name__
         tell = EVENTS.get(name)
-        call: Any = self._open[event.span_id] if tell is not None else None
+        if tell is None:
+            return
+        call: Any = self._open[event.span_id]
         if call is None or (name in OF_MODELS and call.kind != "llm"):
             return
         tell(call, event)

@@ -74,7 +74,7 @@ def begin(
 ) -> tuple[Any, str]:
     """The operation for a function called ``Class.method``, and its kind."""
     method = name.rpartition(".")[2]
-    what = "" if instance is None else kind(type(instance))
+    what = "" if instance is None else kind(type(instance))  # type: ignore[arg-type]
     make = _MAKE.get(what)
     if make is None:
         return _step(name, method, bound, outer, where)
@@ -93,7 +93,7 @@ def _model(method: str, instance: Any, _: Any, where: dict[str, Any]) -> Any:
         return None
     return genai.inference(
         _model_name(instance),
-        provider=provider(type(instance)),
+        provider=provider(type(instance)),  # type: ignore[arg-type]
         operation=operation,
         request={
             name: getattr(instance, name, None) for name in ("temperature", "max_tokens", "top_p")
@@ -118,7 +118,7 @@ def _model_name(instance: Any) -> str | None:
 def _wraps(instance: Any) -> bool:
     """Whether another model does the work, as for structured answers."""
     inner = getattr(instance, "llm", None)
-    return inner is not None and kind(type(inner)) == "llm"
+    return inner is not None and kind(type(inner)) == "llm"  # type: ignore[arg-type]
 
 
 def _embedding(method: str, instance: Any, _: Any, where: dict[str, Any]) -> Any:
@@ -126,7 +126,7 @@ def _embedding(method: str, instance: Any, _: Any, where: dict[str, Any]) -> Any
         return None
     model = getattr(instance, "model_name", None)
     model = None if model == "unknown" else model
-    return genai.embeddings(model, provider=provider(type(instance)), **where)
+    return genai.embeddings(model, provider=provider(type(instance)), **where)  # type: ignore[arg-type]
 
 
 def _retrieval(method: str, instance: Any, _: Any, where: dict[str, Any]) -> Any:

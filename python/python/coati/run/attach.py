@@ -43,13 +43,16 @@ class Attachments:
                 continue
             self._begun.add(adapter.name)
             try:
+                # One that waits for several modules is told of each.
                 adapter.attach(adapter.load())
             except Exception as error:
-                self._begun.discard(adapter.name)
                 self.failed[adapter.name] = f"{type(error).__name__}: {error}"
             else:
                 self.failed.pop(adapter.name, None)
-                self.attached.append(adapter.name)
+                if adapter.name not in self.attached:
+                    self.attached.append(adapter.name)
+            finally:
+                self._begun.discard(adapter.name)
 
     def _detach(self, name: str) -> None:
         for adapter in self._adapters:
@@ -60,7 +63,6 @@ class Attachments:
         if adapter.name not in self.attached:
             return
         self.attached.remove(adapter.name)
-        self._begun.discard(adapter.name)
         try:
             adapter.detach(adapter.load())
         except Exception as error:

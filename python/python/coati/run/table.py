@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class Adapter(NamedTuple):
 
     #: What it is called on the command line and in reports.
     name: str
-    #: The module whose import it waits for; of several, with spaces between them, the first.
+    #: The module whose import it waits for; of several, with spaces between them, each.
     waits_for: str
     #: What the package index calls the package; empty for the standard library.
     distribution: str
@@ -57,6 +58,12 @@ def _beside(adapter: ModuleType) -> Any:
     return adapter.install(beside=True)
 
 
+def _autogen(adapter: ModuleType) -> Any:
+    """Teams only where the program has them."""
+    return adapter.install(teams="autogen_agentchat.teams" in sys.modules)
+
+
+_AUTOGEN = "autogen_core autogen_agentchat.teams"
 _OTEL = "opentelemetry.trace opentelemetry.metrics opentelemetry._logs"
 #: One line each; `coati run --list` shows them in this order.
 ADAPTERS = (
@@ -69,6 +76,7 @@ ADAPTERS = (
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel"),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
+    Adapter("autogen", _AUTOGEN, "autogen-core", "coati.autogen", _autogen),
     Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),
     Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
