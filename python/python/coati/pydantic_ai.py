@@ -27,8 +27,8 @@ def _agent() -> Any:
 
 
 def settings(**more: Any) -> Any:
-    """``InstrumentationSettings`` for ``Agent(..., instrument=...)``: coati's providers, and contents
-    as elsewhere.
+    """``InstrumentationSettings`` for ``Agent(..., instrument=...)``: coati's providers, and
+    contents as elsewhere.
 
     Args:
         more: other arguments of ``InstrumentationSettings``, which go first.
