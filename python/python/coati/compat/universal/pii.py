@@ -1,0 +1,127 @@
+"""Personal data: found and masked, wherever it stands in a value."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from coati.compat.universal._patterns import for_key, in_text
+
+__all__ = ["PIIDetector"]
+
+#: Stands for what could not be looked through.
+WITHHELD = "[WITHHELD]"
+_DEPTH = 64
+#: Longer integers are none of what is looked for.
+_BITS = 128
+#: What a value becomes by its name, or that of what it is in.
+_Rule = Callable[[str], "str | None"] | None
+_OFF = ("enabled", "redaction_enabled", "pii_redaction_enabled", "enable_pii_redaction")
+
+
+class PIIDetector:
+    """Masks e-mail addresses, phones, social security numbers and card numbers.
+
+    A phone is a number with a country code, ten digits in groups, or what a name such as
+    ``mobile`` says to be one; ten digits in a row are none. A card number has its check digit.
+
+    Args:
+        config: a mapping or an object; ``enabled`` (or ``redaction_enabled``,
+            ``pii_redaction_enabled``, ``enable_pii_redaction``) False switches it off, ``salt``
+            goes into hashes of sessions, ``patterns`` maps regular expressions to what stands for
+            what they find.
+    """
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config
+        #: On unless it is switched off.
+        self.enabled = all(self._setting(name, True) is not False for name in _OFF)
+        self._salt = str(self._setting("salt", ""))
+        patterns = self._setting("patterns", None) or {}
+        self._patterns = [(re.compile(pattern), str(mask)) for pattern, mask in patterns.items()]
+
+    def _setting(self, name: str, default: Any) -> Any:
+        if isinstance(self.config, Mapping):
+            return self.config.get(name, default)
+        return getattr(self.config, name, default)
+
+    def is_enabled(self) -> bool:
+        """Whether it masks anything."""
+        return self.enabled
+
+    def redact_pii(self, text: Any) -> Any:
+        """The text with what is personal masked; what is no text is looked through."""
+        if not isinstance(text, str):
+            return self.redact_metadata(text)
+        return self._text(text) if self.enabled else text
+
+    def redact_metadata(self, obj: Any) -> Any:
+        """A copy with what is personal masked: in texts, lists, tuples, sets and dicts, at any
+        depth, in names and values."""
+        return self._value(obj, None, ()) if self.enabled else obj
+
+    def hash_session_id(self, session_id: Any) -> str:
+        """``session_hash_`` and 16 hexadecimal digits, the same for the same session."""
+        content = f"{self._salt}{session_id}".encode(errors="replace")
+        return f"session_hash_{hashlib.sha256(content).hexdigest()[:16]}"
+
+    def _text(self, text: str) -> str:
+        try:
+            text = in_text(text)
+            for pattern, mask in self._patterns:
+                text = pattern.sub(mask, text)
+            return text
+        except Exception:
+            return WITHHELD
+
+    def _value(self, value: Any, rule: _Rule, inside: tuple[int, ...]) -> Any:
+        if value is None or isinstance(value, (bool, float)):
+            return value
+        if isinstance(value, (str, int)):
+            return self._plain(value, rule)
+        if len(inside) > _DEPTH or id(value) in inside:
+            # Very deep, or in a circle.
+            return WITHHELD
+        inside = (*inside, id(value))
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        if isinstance(value, Mapping):
+            return {
+                self._name(name): self._value(one, for_key(str(name)) or rule, inside)
+                for name, one in value.items()
+            }
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return self._several(value, rule, inside)
+        return self._other(value)
+
+    def _name(self, name: Any) -> Any:
+        return self._text(name) if isinstance(name, str) else name
+
+    def _several(self, value: Any, rule: _Rule, inside: tuple[int, ...]) -> Any:
+        masked = [self._value(one, rule, inside) for one in value]
+        if isinstance(value, tuple):
+            return tuple(masked)
+        return masked if isinstance(value, list) else type(value)(masked)
+
+    def _plain(self, value: Any, rule: _Rule) -> Any:
+        if isinstance(value, int) and value.bit_length() >= _BITS:
+            return value
+        text = str(value)
+        masked = (rule(text.strip()) if rule else None) or self._text(text)
+        return value if masked == text else masked
+
+    def _other(self, value: Any) -> Any:
+        """An object as it is, unless what it would be shown as has something to be masked."""
+        shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else _shown(value)
+        masked = self._text(shown)
+        return value if masked == shown else masked
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"<unprintable {type(value).__name__}>"
