@@ -28,6 +28,7 @@ class Processor:
     """
 
     def __init__(self) -> None:
+        self._current = _sdk().get_current_span
         self._open = Open()
         #: Traces that have ended, for spans of a run that is resumed.
         self._ended: OrderedDict[str, SpanContext] = OrderedDict()
@@ -95,7 +96,10 @@ class Processor:
     def _around(self, span: Any) -> dict[str, Any]:
         found = self._open[span.parent_id or span.trace_id]
         if found is not None:
-            return around(found, _is_innermost(span))
+            # A span that is given another parent by name is that one's child.
+            current = self._current()
+            innermost = current.span_id if current is not None else None
+            return around(found, innermost == span.parent_id)
         found = self._open[span.trace_id]
         if found is not None:
             return around(found, False)
@@ -113,14 +117,6 @@ def _becomes_current() -> bool:
             break
         frame = frame.f_back
     return False
-
-
-def _is_innermost(span: Any) -> bool:
-    """Whether the span's parent is the SDK's current one, not one given by name."""
-    from agents.tracing import get_current_span  # noqa: PLC0415 - the SDK calls, so it is there
-
-    current = get_current_span()
-    return (current.span_id if current is not None else None) == span.parent_id
 
 
 def _raised() -> BaseException | None:
@@ -404,6 +400,16 @@ class _Installed:
         self.processor.shutdown()
 
 
+def _sdk() -> Any:
+    """The SDK's tracing."""
+    try:
+        from agents import tracing  # noqa: PLC0415 - only where it is wanted
+    except ImportError as error:
+        needs = "coati.openai_agents needs the OpenAI Agents SDK: pip install openai-agents"
+        raise ImportError(needs) from error
+    return tracing
+
+
 def _processors(provider: Any) -> tuple[Any, ...]:
     """What processors there are, which the SDK has no name for."""
     multi = getattr(provider, "_multi_processor", None)
@@ -429,14 +435,9 @@ def install(*, keep_others: bool = False) -> Processor:
     """
     global _installed  # noqa: PLW0603 - the SDK has one provider
     if _installed is None:
-        try:
-            from agents.tracing import get_trace_provider  # noqa: PLC0415 - only where wanted
-            from agents.tracing.processor_interface import TracingProcessor  # noqa: PLC0415
-        except ImportError as error:
-            needs = "coati.openai_agents needs the OpenAI Agents SDK: pip install openai-agents"
-            raise ImportError(needs) from error
-        TracingProcessor.register(Processor)
-        _installed = _Installed(get_trace_provider(), keep_others)
+        tracing = _sdk()
+        tracing.TracingProcessor.register(Processor)
+        _installed = _Installed(tracing.get_trace_provider(), keep_others)
     return _installed.processor
 
 
