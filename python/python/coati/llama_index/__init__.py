@@ -183,7 +183,7 @@ def install() -> Handler:
     except ImportError as error:
         needs = "coati.llama_index needs LlamaIndex: pip install llama-index-core"
         raise ImportError(needs) from error
-    handler: Any = Handler()
+    handler = Handler()
     root = get_dispatcher()
     root.add_span_handler(handler)
     root.add_event_handler(handler)
