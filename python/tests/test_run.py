@@ -404,6 +404,56 @@ def test_an_adapter_that_fails_is_told(program: Any) -> None:
     assert "coati: not attached to prometheus_client: RuntimeError: " in program.stderr
 
 
+TRACED = """
+import json, logging, sys
+from opentelemetry import metrics, trace
+exporter = None
+if sys.argv[1:]:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    assert trace.get_tracer_provider() is provider
+tracer = trace.get_tracer("app", "1.0")
+with tracer.start_as_current_span("outer", attributes={"a": 1}) as outer:
+    logging.warning("in outer")
+    with tracer.start_as_current_span("inner", kind=trace.SpanKind.CLIENT) as span:
+        span.add_event("tick", {"n": 2})
+        metrics.get_meter("app").create_counter("ticks").add(3)
+    try:
+        with tracer.start_as_current_span("broken"):
+            raise KeyError("x")
+    except KeyError:
+        pass
+ids = f"{outer.get_span_context().trace_id:032x} {outer.get_span_context().span_id:016x}"
+print(ids, len(exporter.get_finished_spans()) if exporter else None)
+"""
+
+
+@pytest.mark.parametrize("own", [[], ["own provider"]])
+def test_opentelemetry_with_and_without_a_provider_of_the_programs(
+    tmp_path: Path, own: list[str]
+) -> None:
+    source = tmp_path / "app.py"
+    source.write_text(TRACED)
+    run = Run(tmp_path, source, *own)
+    assert "Overriding" not in run.stderr
+    root = run.root()
+    assert run.tree() == "outer\nouter > broken\nouter > inner"
+    assert run.stdout.split() == [root["trace_id"], root["span_id"], "3" if own else "None"]
+    assert root["attributes"] == {"a": 1}
+    assert root["tracer"] == "app"
+    inner = run.one("inner")
+    assert inner["kind"] == "client"
+    assert [(e["name"], e["attributes"]) for e in inner["events"]] == [("tick", {"n": 2})]
+    assert failed(run.one("broken")) == "KeyError"
+    assert run.logged_in("in outer") == root
+    assert run.summary[1] == "attached to logging, opentelemetry"
+
+
 def test_every_adapter_is_in_the_table() -> None:
     modules = [name for _, name, _ in pkgutil.iter_modules(coati.__path__)]
     sources = {name: importlib.util.find_spec(f"coati.{name}") for name in modules}

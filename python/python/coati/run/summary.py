@@ -12,15 +12,17 @@ from coati.run.attach import Attachments
 
 __all__ = ["Summary"]
 
-#: Names of metrics by which model calls are counted, newest first: by helpers of coati, and by
-#: instrumentation packages.
-_CALLS = ("gen_ai.client.inference.duration", "gen_ai.client.operation.duration")
+#: Metrics of model calls by the newest names, which coati's own adapters use.
+_CALLS = "gen_ai.client.inference.duration"
 _TOKENS = {
     "gen_ai.client.inference.usage.input_tokens": "input",
     "gen_ai.client.inference.usage.output_tokens": "output",
 }
-_USAGE = "gen_ai.client.token.usage"
 _COST = "coati.usage.cost_usd"
+#: By older names, which instrumentation packages use: the first may be missing.
+_OLD_CALLS = "gen_ai.client.operation.duration"
+_OLD_TOKENS = "gen_ai.client.token.usage"
+_MODELS = frozenset({"chat", "generate_content", "text_completion"})
 
 
 class Summary:
@@ -63,25 +65,34 @@ class Summary:
         return "; ".join(parts)
 
     def _models(self) -> list[str]:
-        calls = 0
+        calls = failed = older = 0
         tokens = {"input": 0.0, "output": 0.0}
+        told = {"input": 0, "output": 0}
         dollars = 0.0
         for metric in coati.metrics.snapshot():
             name, stats, value = metric.name, metric.stats, metric.value or 0
-            if name in _CALLS and stats is not None:
-                calls += stats.count
-            elif name in _TOKENS:
-                tokens[_TOKENS[name]] += value
-            elif name == _USAGE and stats is not None:
+            of_models = metric.labels.get("gen_ai.operation.name") in _MODELS
+            if stats is not None and (name == _CALLS or (name == _OLD_CALLS and of_models)):
+                failed += stats.count if "error.type" in metric.labels else 0
+                if name == _CALLS:
+                    calls += stats.count
+                else:
+                    older += stats.count
+            elif stats is not None and name == _OLD_TOKENS and of_models:
                 kind = str(metric.labels.get("gen_ai.token.type"))
                 tokens[kind] = tokens.get(kind, 0) + stats.sum
+                told[kind] = told.get(kind, 0) + stats.count
+            elif name in _TOKENS:
+                tokens[_TOKENS[name]] += value
             elif name == _COST:
                 dollars += value
+        calls += max(older, told["input"])
         if not calls and not any(tokens.values()):
             return []
         spent = f"{tokens['input']:.0f} input and {tokens['output']:.0f} output tokens"
         cost = f", {dollars:.4f} USD" if dollars else ""
-        return [f"{calls} model calls, {spent}{cost}"]
+        of_them = f" ({failed} failed)" if failed else ""
+        return [f"{calls} model calls{of_them}, {spent}{cost}"]
 
     def _adapters(self) -> list[str]:
         lines = []

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from coati.run import otel
+
 __all__ = ["ADAPTERS", "Adapter"]
 
 
@@ -74,7 +76,7 @@ ADAPTERS = (
     Adapter("langchain", "langchain_core.tracers.context", "langchain-core", "coati.langchain"),
     Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
-    Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel"),
+    Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel", otel.attach, otel.detach),
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
     Adapter("autogen", _AUTOGEN, "autogen-core", "coati.autogen", _autogen),
     Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),

@@ -36,6 +36,8 @@ def test_run(tmp_path: Path) -> None:
     assert writer["status"]["code"] == "unset"
     used = run.stdout.partition("used: ")[2].split()
     assert run.tokens() == (int(used[0]), int(used[1])) == (86, 26)
+    # One answer was kept from earlier, and is no expense.
+    assert "5 model calls, 60 input and 22 output tokens" in run.summary
     assert [name for name in run.children(facts) if name == model] == [model]
     places = {
         line["message"]: run.logged_in(line["message"])["span"]

@@ -42,6 +42,7 @@ def test_run(tmp_path: Path) -> None:
     names = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
     assert [sum(call[name] for call in planner) for name in names] == [*map(int, used.split())]
     others = [run.one(f"chat {name}")["attributes"] for name in ("teller-1", "archive-1")]
+    assert "4 model calls, 221 input and 54 output tokens" in run.summary
     assert run.tokens() == tuple(sum(call[name] for call in [*planner, *others]) for name in names)
     assert {line["message"]: run.logged_in(line["message"])["span"] for line in run.logs} == {
         "asking for Bonn": "execute_tool weather",
