@@ -8,7 +8,7 @@ from coati.genai.calls import agent, embeddings, inference, retrieval, step, too
 from coati.genai.content import captures_content
 from coati.genai.names import provider_name
 from coati.genai.operation import Operation
-from coati.genai.prices import Price, cost, set_prices
+from coati.genai.prices import Price, cost, prepare, set_prices
 from coati.genai.usage import Usage
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "cost",
     "embeddings",
     "inference",
+    "prepare",
     "provider_name",
     "retrieval",
     "set_prices",

@@ -12,7 +12,7 @@ from coati import Span, SpanContext, Token, Tracer, attach, get_tracer
 from coati.genai import metrics
 from coati.genai.content import captures_content, kept, messages
 from coati.genai.names import UNKNOWN, provider_name
-from coati.genai.prices import cost, ready
+from coati.genai.prices import cost
 from coati.genai.usage import Usage
 
 _INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
@@ -309,9 +309,6 @@ class Operation:
         seconds = (ended - self._begun) / 1e9
         if self._started is not None:
             seconds = max((end_time or time.time_ns()) - self._started, 0) / 1e9
-        if end_time is None and self._usage is not None and not ready():
-            # What looking for prices takes is not the call's.
-            end_time = time.time_ns()
         labels = self._labels()
         self._tell_usage(labels)
         if self._chunks:

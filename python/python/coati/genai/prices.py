@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
@@ -205,18 +204,11 @@ def _prices() -> Any:
     return _package
 
 
-_prepared = threading.Lock()
-
-
 def prepare() -> None:
-    """Load the package while the first call is under way: it takes half a second.
+    """Load `genai-prices`, which takes half a second, before the first model is asked.
 
-    Whoever asks for a cost before that is done waits for the rest of it.
+    A program that calls this at its start spares its first model call the wait. No thread does it
+    meanwhile: a process that forks while a thread imports has children that wait for ever.
     """
-    if _package is None and _prepared.acquire(blocking=False):
-        threading.Thread(target=_prices, name="coati-prices", daemon=True).start()
-
-
-def ready() -> bool:
-    """Whether a cost is told without loading anything."""
-    return _package is not None
+    if not _own:
+        _prices()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from coati import genai
 from coati.langchain import _current
 from coati.langchain._handler import CallbackHandler
 
@@ -47,6 +48,7 @@ def install() -> CallbackHandler:
     if _installed.handler is None:
         handler, context = CallbackHandler(), _context()
         _installed.handler = handler
+        genai.prepare()
         context.register_configure_hook(_installed, True, CallbackHandler)
         _installed.registered = context._configure_hooks[-1]
     return _installed.handler
