@@ -592,6 +592,51 @@ def test_before_the_engine_and_after_it(program: Any) -> None:
     assert program.stdout == "None\n"
 
 
+def test_each_configuration_s_file_is_written(program: Any) -> None:
+    program.run(
+        """
+        from coati.compat.langswarm import LogLevel, create_observability_provider
+        for number, level in enumerate((LogLevel.ERROR, LogLevel.DEBUG)):
+            provider = create_observability_provider({
+                "log_output": "file", "log_file_path": f"out{number}.jsonl", "log_level": level,
+            })
+            provider.logger.debug(f"debug {number}")
+            provider.logger.error(f"error {number}")
+            provider.logger.close()
+        """
+    )
+    first, second = (
+        [json.loads(line)["message"] for line in (program.folder / name).read_text().splitlines()]
+        for name in ("out0.jsonl", "out1.jsonl")
+    )
+    assert first == ["error 0", "error 1"]
+    assert second[-2:] == ["debug 1", "error 1"]
+    assert program.stdout == ""
+
+
+def test_the_program_s_own_engine_follows(program: Any) -> None:
+    program.run(
+        """
+        import coati
+        from coati.compat.langswarm import create_observability_provider
+        init = coati.init
+        provider = create_observability_provider()
+        provider.logger.info("on the console", "agent")
+        provider.metrics.increment_counter("count", 2)
+        coati.init("own", config={"sinks": [SINK]})
+        assert coati.init is init
+        provider.logger.info("in the file", "agent")
+        provider.metrics.increment_counter("count")
+        with provider.tracer.start_span("work"):
+            pass
+        coati.init("own", config={"sinks": [SINK]})
+        """
+    )
+    assert json.loads(program.stdout)["message"] == "on the console"
+    line, span = program.records()
+    assert (line["message"], line["service"], span["span"]) == ("in the file", "own", "work")
+
+
 def test_names_of_the_framework_without_the_framework(program: Any) -> None:
     program.run(
         """

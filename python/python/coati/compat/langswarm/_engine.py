@@ -12,26 +12,73 @@ from urllib.parse import urlsplit
 import coati
 from coati import _native
 from coati.compat.langswarm._config import ObservabilityConfig
+from coati.compat.langswarm._levels import LogLevel, level_of
 from coati.compat.langswarm._trouble import tell
 
 _lock = threading.Lock()
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 #: Seconds that reading the engine's time may take.
 _PROMPT = 0.001
+#: Seconds by which two readings of the engine's start may differ.
+SAME = 0.002
 #: Paths of Jaeger's own receiver, which a base URL does not have.
 _JAEGER_PATHS = {"/api/traces", "/v1/traces"}
 
 
+class _Own:
+    """The engine that has been started here, for want of another."""
+
+    def __init__(self, config: ObservabilityConfig) -> None:
+        self.settings = settings(config)
+        coati.init(config=self.settings)
+        self._began = started()
+        self._init = coati.init
+        coati.init = self._replace
+
+    def _replace(self, *args: Any, **kwargs: Any) -> coati.Engine:
+        """``coati.init``, by which the program has its own after all."""
+        runs = self.runs()
+        coati.init = self._init
+        if runs:
+            coati.shutdown()
+        return self._init(*args, **kwargs)
+
+    def runs(self) -> bool:
+        """Whether it is still the one that runs."""
+        return coati.init == self._replace and abs(started() - self._began) < SAME
+
+    def extend(self, config: ObservabilityConfig) -> None:
+        """Write where this configuration wants it, too, and down to its level."""
+        known = self.settings["sinks"]
+        more = [sink for sink in settings(config)["sinks"] if sink not in known]
+        rank = min(level_of(self.settings["logs"]["level"]).rank, config.log_level.rank)
+        level = next(one.value for one in LogLevel if one.rank == rank)
+        if more or level != self.settings["logs"]["level"]:
+            coati.configure(sinks=[*known, *more], logs={"level": level})
+            known += more
+            self.settings["logs"]["level"] = level
+
+
+_own: _Own | None = None
+
+
 def ensure(config: ObservabilityConfig) -> None:
-    """Start the engine, if it has never been started in this process."""
-    if _native.configuration():
+    """Start the engine, if it has never been started in this process.
+
+    One that was started so writes where each configuration wants it, and gives way to the
+    program's own ``coati.init``.
+    """
+    global _own  # noqa: PLW0603 - a process has one engine
+    if _own is None and _native.configuration():
         return
     with _lock:
-        if not _native.configuration():
-            try:
-                coati.init(config=settings(config))
-            except coati.ConfigError as error:
-                tell("start the engine", error)
+        try:
+            if not _native.configuration():
+                _own = _Own(config)
+            elif _own is not None and _own.runs():
+                _own.extend(config)
+        except coati.ConfigError as error:
+            tell("start the engine", error)
 
 
 def started() -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import coati
 from coati.compat.langswarm._config import ObservabilityConfig
-from coati.compat.langswarm._engine import ensure, started
+from coati.compat.langswarm._engine import SAME, ensure, started
 
 #: The label that keeps apart what several ``V2Metrics`` of one process count under equal names.
 SCOPE = "langswarm.metrics"
@@ -33,7 +33,7 @@ class _Owners:
         """Whether the store of this number is the first to use the name."""
         began = started()
         with self._lock:
-            if abs(began - self._began) > _SAME:
+            if abs(began - self._began) > SAME:
                 self._first.clear()
                 self._began = began
             return self._first.setdefault(name, number) == number
@@ -44,8 +44,6 @@ _owners = _Owners()
 _RECORDS = {"counter": "add", "gauge": "set", "histogram": "record", "timer": "record"}
 #: Series of a kind that are remembered.
 _ROOM = 10_000
-#: Seconds by which two readings of the engine's start may differ.
-_SAME = 0.002
 
 
 def key_of(name: str, tags: Mapping[str, Any]) -> str:
