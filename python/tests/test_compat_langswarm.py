@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import math
 import threading
@@ -421,6 +422,31 @@ def test_each_metrics_object_reads_what_it_has_recorded(engine: Any) -> None:
     one.increment_counter("hits", kind="a")
     assert one.get_counter_value("hits", kind="a") == 1
     assert two.get_counter_value("hits", kind="a") == 5
+
+
+def test_threads_lose_no_count_and_spans_are_bounded(engine: Any) -> None:
+    provider = create_observability_provider({"buffer_size": 50})
+
+    def work() -> None:
+        for number in range(2000):
+            provider.metrics.increment_counter("hits", kind="a", ok=True)
+            provider.metrics.record_histogram("time", 1.0 + number % 5)
+            with provider.tracer.start_span("outer"), provider.tracer.start_span("inner"):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert provider.metrics.get_counter_value("hits", kind="a", ok=True) == 8000
+    assert provider.metrics.get_histogram_stats("time")["count"] == 8000
+    held = provider.get_memory_usage()
+    assert (held["open_spans"], held["finished_spans"]) == (0, 50)
+    finished = provider.tracer.get_finished_spans()
+    plain = dataclasses.asdict(finished[-1])
+    assert plain["operation_name"] == "outer"
+    assert plain["span_id"] == finished[-1].span_id == finished[-1].to_dict()["span_id"]
 
 
 def test_one_name_may_be_of_every_kind(engine: Any) -> None:

@@ -136,6 +136,12 @@ def test_circles_and_unprintable_objects_end() -> None:
     assert found["circle"]["self"] == "[WITHHELD]"
 
 
+def test_long_and_hostile_texts_are_looked_through_at_once() -> None:
+    pieces = ["a" * 100, "1" * 100, "+1 1 1 1 1 ", "a@a.a.", "4111 ", "(555) ", "123-45-", "@"]
+    for piece in pieces:
+        PIIDetector().redact_pii(piece * (200_000 // len(piece)))
+
+
 def test_session_hashes() -> None:
     detector = PIIDetector()
     one = detector.hash_session_id("s1")
@@ -311,6 +317,19 @@ def test_the_trail_goes_on_in_new_files(engine: Any, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) > 2
     assert [entry["audit_id"] for entry in audit.get_audit_trail()] == ids
     assert all(map(audit.verify_audit_integrity, ids))
+
+
+def test_where_the_trail_is(engine: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    ways = {
+        "a.jsonl": EnterpriseAuditManager(tmp_path / "a.jsonl"),
+        "b.jsonl": EnterpriseAuditManager({"audit_path": "b.jsonl", "enabled": False}),
+        ".universal/audit.jsonl": EnterpriseAuditManager(),
+    }
+    for name, audit in ways.items():
+        audit.track_agent_execution("ada", "s1")
+        (line,) = (tmp_path / name).read_text().splitlines()
+        assert json.loads(line)["pii_redacted"] is (name != "b.jsonl")
 
 
 def test_threads_write_one_chain(engine: Any, audit: Any) -> None:

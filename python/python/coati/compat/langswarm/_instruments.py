@@ -88,6 +88,8 @@ class Histogram(_Instrument):
         found = labels_of(labels, tags)
         return self._metrics.get_histogram_stats(self.name, labels=found)  # type: ignore[no-any-return]
 
+    stats = get_statistics = get_stats
+
     def get_count(self, labels: Any = None, **tags: Any) -> int:
         """How many values."""
         return int(self.get_stats(labels, **tags).get("count", 0))

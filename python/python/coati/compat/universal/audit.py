@@ -35,7 +35,8 @@ class EnterpriseAuditManager:
     in the next.
 
     Args:
-        config: the detector's configuration, or a detector; see :class:`PIIDetector`.
+        config: the detector's configuration, or a detector (see :class:`PIIDetector`); as a mapping
+            it may have an ``audit_path``. A path is taken for that alone.
         audit_path: the file that grows.
         key: secret of HMAC-SHA-256 links; SHA-256 without.
         rotate_bytes: size that a file is closed before. Closed files are never removed.
@@ -46,15 +47,19 @@ class EnterpriseAuditManager:
         self,
         config: Any = None,
         *,
-        audit_path: str | os.PathLike[str] = _PATH,
+        audit_path: str | os.PathLike[str] | None = None,
         key: bytes | None = None,
         rotate_bytes: int = 64 << 20,
         fsync: bool = False,
     ) -> None:
+        if isinstance(config, (str, os.PathLike)):
+            config, audit_path = None, audit_path or config
+        if audit_path is None and isinstance(config, Mapping):
+            audit_path = config.get("audit_path")
         self.detector = config if isinstance(config, PIIDetector) else PIIDetector(config)
         self._key = key
         self._how = {"key": key, "rotate_bytes": rotate_bytes, "fsync": fsync}
-        self._path = os.fspath(audit_path)
+        self._path = os.fspath(audit_path or _PATH)
         self._made: FileAuditStorage | None = None
 
     @property

@@ -49,29 +49,29 @@ class UniversalFrameworkLogger:
         """The trail for compliance events."""
         return self._audit if self._audit is not None else _shared()
 
-    def debug(self, message: Any, /, **kwargs: Any) -> None:
+    def debug(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level debug."""
         if self._log.is_enabled("debug"):
             self._record(10, message, kwargs)
 
-    def info(self, message: Any, /, **kwargs: Any) -> None:
+    def info(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level info."""
         if self._log.is_enabled("info"):
             self._record(20, message, kwargs)
 
-    def warning(self, message: Any, /, **kwargs: Any) -> None:
+    def warning(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level warning."""
         self._record(30, message, kwargs)
 
-    def error(self, message: Any, /, **kwargs: Any) -> None:
+    def error(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level error."""
         self._record(40, message, kwargs)
 
-    def critical(self, message: Any, /, **kwargs: Any) -> None:
+    def critical(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level critical."""
         self._record(50, message, kwargs)
 
-    def exception(self, message: Any, /, **kwargs: Any) -> None:
+    def exception(self, message: Any = "", **kwargs: Any) -> None:
         """Record a line at level error with the exception being handled."""
         kwargs.setdefault("exc_info", True)
         self._record(40, message, kwargs)

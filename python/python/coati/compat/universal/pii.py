@@ -39,9 +39,10 @@ class PIIDetector:
         self.config = config
         #: On unless it is switched off.
         self.enabled = all(self._setting(name, True) is not False for name in _OFF)
-        self._salt = str(self._setting("salt", ""))
-        patterns = self._setting("patterns", None) or {}
-        self._patterns = [(re.compile(pattern), str(mask)) for pattern, mask in patterns.items()]
+        salt, patterns = self._setting("salt", ""), self._setting("patterns", None)
+        self._salt = salt if isinstance(salt, str) else ""
+        own = patterns if isinstance(patterns, Mapping) else {}
+        self._patterns = [(re.compile(pattern), str(mask)) for pattern, mask in own.items()]
 
     def _setting(self, name: str, default: Any) -> Any:
         if isinstance(self.config, Mapping):
