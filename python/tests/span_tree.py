@@ -47,6 +47,14 @@ class Tree:
         assert span["trace_id"] == line["trace_id"]
         return str(span["span"])
 
+    def check_lasts(self, name: str, seconds: float) -> None:
+        """The one span called so, and all above it, last at least so long."""
+        span: Record | None = self.one(name)
+        while span is not None:
+            took = nanoseconds(span["end"]) - nanoseconds(span["start"])
+            assert took == span["duration_ns"] >= seconds * 1e9
+            span = self.by_id.get(span.get("parent_span_id", ""))
+
     def check_connected(self) -> None:
         """There is one root, all is in its trace, and each span lies within its parent's time."""
         assert len({span["trace_id"] for span in self.spans}) == 1

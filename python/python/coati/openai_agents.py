@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from coati import SpanContext, genai
-from coati._adapter import LIMIT, Entry, Open, around, harmless, scalars
+from coati._adapter import Entry, Open, around, harmless, scalars
 
 __all__ = ["Processor", "install", "uninstall"]
 
 _TRACER = "openai.agents"
+#: Ended traces that are remembered.
+_ENDED = 1000
 
 
 class Processor:
@@ -54,7 +56,7 @@ class Processor:
         if entry is None:
             return
         self._ended[trace.trace_id] = entry.operation.span.context
-        while len(self._ended) > LIMIT:
+        while len(self._ended) > _ENDED:
             self._ended.popitem(last=False)
         _fail(entry, None)
         entry.end()

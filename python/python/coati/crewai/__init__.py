@@ -58,12 +58,8 @@ class Listener:
             return result
 
         async def seen_aemit(source: Any, event: Any) -> None:
-            # Seen before handlers are waited for.
-            waiting = aemit(source, event)
-            try:
-                await waiting
-            finally:
-                self._see(source, event)
+            await aemit(source, event)
+            self._see(source, event)
 
         crewai_event_bus.emit = seen_emit
         crewai_event_bus.aemit = seen_aemit

@@ -7,6 +7,7 @@ agents ``invoke_agent``, other workflows ``invoke_workflow``; all else has Llama
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -32,9 +33,9 @@ class Handler:
 
     def __init__(self) -> None:
         self._open = Open()
-        #: Asynchronous streams that have not been read from, by what they may be made of: a call of
-        #: the same model, in the same span.
-        self._unread: dict[tuple[int, str | None, str], str] = {}
+        #: Asynchronous streams that have not been read from, by what they may be made of: another
+        #: call of the same model.
+        self._unread: dict[tuple[int, str], str] = {}
 
     @classmethod
     def class_name(cls) -> str:
@@ -56,16 +57,23 @@ class Handler:
         where: dict[str, Any] = around(outer)
         name = id_[:-37] if len(id_) > 37 else id_
         if self._unread:
-            unread = self._unread.get((id(instance), parent_id, name.rpartition(".")[2]))
-            if unread is not None and self._open[unread] is not None:
-                outer = self._open[unread]
-                where = around(outer, False)
+            stream = self._stream_made_of(instance, name, parent_id)
+            if stream is not None:
+                outer, where = stream, around(stream, False)
         operation, kind = begin(name, bound_args, instance, outer, {**where, "tracer": TRACER})
         call = Call(operation, kind, instance, parent_id)
         self._open[id_] = call
         call.attach()
         if tags:
             operation.set(_shown(tags, kind in _STEPS))
+
+    def _stream_made_of(self, instance: Any, name: str, parent: str | None) -> Any:
+        """The stream that is about to be read by this call, as far as can be known."""
+        id_ = self._unread.get((id(instance), name.rpartition(".")[2]))
+        stream: Any = self._open[id_] if id_ is not None else None
+        if stream is None or (stream.parent != parent and self._open[stream.parent] is not None):
+            return None
+        return stream
 
     @harmless
     def span_exit(
@@ -80,9 +88,11 @@ class Handler:
             # Its events go on; where none comes, it ends when nobody has the stream any more.
             call.detach()
             if name.startswith("a"):
-                call.made_of = (id(instance), call.parent, name[1:])
+                call.made_of = (id(instance), name[1:])
                 self._unread[call.made_of] = id_
-            weakref.finalize(result, self._finish, id_).atexit = False
+            # What cannot be watched ends by its events alone.
+            with contextlib.suppress(TypeError):
+                weakref.finalize(result, self._finish, id_).atexit = False
             return
         try:
             if call.kind == "llm" and not call.answered and result is not None:

@@ -7,6 +7,7 @@ Its model is scripted, so that it needs no network. It prints what came out as J
 import json
 import logging
 import threading
+import time
 from typing import Any
 
 from crewai import Agent, Crew, Process, Task
@@ -97,6 +98,7 @@ def weather(city: str) -> str:
 def population(city: str) -> str:
     """How many live in a city."""
     log.info("counting people", extra={"city": city})
+    time.sleep(0.02)
     together.wait()
     return "505000"
 

@@ -128,6 +128,7 @@ def test_same_as_its_events_tell(engine: Engine, recorder: Recorder) -> None:
     assert crewai_event_bus.flush(300)
     tree = Tree(engine.records())
     tree.check_connected()
+    tree.check_lasts("execute_tool population", 0.015)
     assert tree.paths() == Counter(map(recorder.path, recorder.started()))
 
     # Errors: as the events say.

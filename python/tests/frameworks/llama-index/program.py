@@ -7,6 +7,7 @@ Its models are LlamaIndex' own mocks, so that it needs no network. It prints wha
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
@@ -124,6 +125,7 @@ async def weather(city: str) -> str:
 def population(city: str) -> str:
     """How many live in a city; runs in a thread."""
     log.info("counting people", extra={"city": city})
+    time.sleep(0.02)
     return "505000"
 
 

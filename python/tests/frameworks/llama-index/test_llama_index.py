@@ -20,7 +20,7 @@ import coati.logging
 import pytest
 from coati import genai
 from conftest import Engine
-from llama_index.core import MockEmbedding, Settings
+from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms.mock import MockLLM
@@ -110,6 +110,7 @@ def test_same_as_its_own_handler_tells(engine: Engine, recorder: Recorder) -> No
     asyncio.run(program().main())
     tree = Tree(engine.records())
     tree.check_connected()
+    tree.check_lasts("execute_tool population", 0.015)
     assert tree.paths() == recorder.paths()
 
     # Errors: the exceptions with which spans were dropped.
@@ -193,6 +194,31 @@ def test_a_stream_that_is_made_of_another_counts_once(engine: Engine, recorder: 
             ("chat", "MockLLM.stream_chat"): 1,
             ("chat", "MockLLM.stream_chat", "MockLLM.stream_complete"): 1,
         }
+    )
+
+
+def test_a_chat_engine_that_streams(engine: Engine, recorder: Recorder) -> None:
+    coati.llama_index.install()
+    index = VectorStoreIndex.from_documents([Document(text="Lisbon lies at the Tejo.")])
+    model = MockLLM(max_tokens=3, is_chat_model=True)
+
+    async def ask() -> list[str]:
+        chat = index.as_chat_engine(chat_mode="context", llm=model)
+        answer = await chat.astream_chat("Where?")
+        return [token async for token in answer.async_response_gen()]
+
+    engine.records()
+    assert asyncio.run(ask()) == ["text ", "text ", "text"]
+    tree = Tree(engine.records())
+    (root,) = [s for s in tree.spans if "parent_span_id" not in s]
+    assert root["span"] == "ContextChatEngine.astream_chat"
+    # One model call, however many of the model's methods it takes.
+    (call,) = tree.named("chat")
+    assert call["attributes"]["coati.stream.chunks"] == 3
+    assert tree.path(tree.one("MockLLM.stream_complete")["span_id"])[-3:] == (
+        "chat",
+        "MockLLM.stream_chat",
+        "MockLLM.stream_complete",
     )
 
 

@@ -7,6 +7,7 @@ Its model is scripted, so that it needs no network. It prints what came out as J
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -107,6 +108,7 @@ async def weather(city: str) -> str:
 def population(city: str) -> str:
     """How many live in a city; runs in a thread."""
     log.info("counting people", extra={"city": city})
+    time.sleep(0.02)
     return "505000"
 
 

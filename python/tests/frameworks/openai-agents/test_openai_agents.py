@@ -102,6 +102,7 @@ def test_same_as_the_sdk_tells(engine: Engine, recorder: Recorder) -> None:
     asyncio.run(program().main())
     tree = Tree(engine.records())
     tree.check_connected()
+    tree.check_lasts("execute_tool population", 0.015)
     assert tree.paths() == recorder.paths()
     root = tree.one("invoke_workflow journey")
     assert root["attributes"]["gen_ai.conversation.id"] == "thread-7"
