@@ -190,23 +190,21 @@ def main() -> None:
         books = coati.shutdown()
         assert not books["logs"]["dropped"], books
         assert not books["spans"]["dropped"], books
-    print("us, minimum / median | alone | OpenTelemetry's adds | coati adds | ratio")
+    print("| us, minimum / median | alone | OpenTelemetry's adds | coati adds | ratio |")
     print("|---|---|---|---|---|")
     for name in cases:
         alone = took[name, 0]
-        added = {
-            side: [value - bare for value, bare in zip(took[name, side], alone, strict=True)]
-            for side in (1, 2)
-            if (name, side) in took
-        }
         cells = [f"{min(alone) / 1e3:.1f} / {statistics.median(alone) / 1e3:.1f}"]
+        medians = []
         for side in (1, 2):
-            values = added.get(side)
-            middle = statistics.median(values) / 1e3 if values else 0.0
-            cells.append(f"{min(values) / 1e3:.1f} / {middle:.1f}" if values else "-")
-        ratio = "-"
-        if 1 in added:
-            ratio = f"{statistics.median(added[1]) / statistics.median(added[2]):.1f} x"
+            values = took.get((name, side))
+            if values is None:
+                cells.append("-")
+                continue
+            least = min(values) - min(alone)
+            medians.append(statistics.median(values) - statistics.median(alone))
+            cells.append(f"{least / 1e3:.1f} / {medians[-1] / 1e3:.1f}")
+        ratio = f"{medians[0] / medians[1]:.1f} x" if len(medians) == 2 else "-"
         print(f"| {name} | {' | '.join(cells)} | {ratio} |")
 
 
