@@ -12,6 +12,8 @@ from coati.compat.langswarm._levels import SpanStatus, status_of
 from coati.compat.langswarm._trouble import tell
 from coati.compat.langswarm.interfaces import TraceSpan, utc
 
+#: Looked up once: an enumeration's members are not found at once.
+_OK, _ERROR = SpanStatus.OK, SpanStatus.ERROR
 #: Statuses of the framework that are errors to everybody else, and how those are told.
 _FAILED = {SpanStatus.ERROR: None, SpanStatus.TIMEOUT: "timeout", SpanStatus.CANCELLED: "cancelled"}
 
@@ -29,13 +31,10 @@ class LiveSpan(TraceSpan):
 
     __hash__ = object.__hash__
 
-    _logs: list[dict[str, Any]] | None = None
+    #: Of few spans, and so not set on each.
     _parent_id: str | None = None
     _reason: str | None = None
-    _explicit = False
     _recorded: BaseException | None = None
-    _entered = 0
-    _ended: int | None = None
     #: Of a root: how many spans its trace has.
     _size = 1
 
@@ -43,15 +42,17 @@ class LiveSpan(TraceSpan):
         self, book: Any, native: Any, name: str, tags: dict[str, Any], parent: LiveSpan | None
     ) -> None:
         self.operation_name = name
+        self.status = _OK
         self.tags = tags
         self._book = book
         self._native = native
         self._parent = parent
         self._given = tags.copy()
+        self._logs: list[dict[str, Any]] | None = None
+        self._explicit = False
+        self._entered = 0
+        self._ended: int | None = None
         self._started = time_ns()
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
     @property
     def span_id(self) -> str:  # type: ignore[override]
@@ -174,10 +175,12 @@ class LiveSpan(TraceSpan):
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._entered -= 1
         if (
-            self._entered == 0
-            and error is None
-            and self.status is SpanStatus.OK
-            and not (self._logs or self._explicit or self._ended)
+            error is None
+            and self._entered == 0
+            and self.status is _OK
+            and self._logs is None
+            and not self._explicit
+            and self._ended is None
             and self.tags == self._given
         ):
             # Nothing to be handed over, as a rule.
@@ -200,7 +203,7 @@ class LiveSpan(TraceSpan):
         self.__exit__(kind, error, traceback)
 
     def _fail(self, error: Exception) -> None:
-        self.status = SpanStatus.ERROR
+        self.status = _ERROR
         try:
             message = str(error)
         except Exception:  # the program's own __str__
@@ -242,7 +245,7 @@ class LiveSpan(TraceSpan):
             fields = {key: value for key, value in entry.items() if key != "message"}
             native.add_event(str(entry.get("message", "")), fields)
         status = status_of(self.status)
-        if status is not SpanStatus.OK:
+        if status is not _OK:
             # An exception on its way out tells itself.
             if self._reason or leaving is None or leaving[1] is None:
                 native.set_status("error", self._reason or _FAILED[status])
