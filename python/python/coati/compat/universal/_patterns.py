@@ -64,9 +64,13 @@ def in_text(text: str) -> str:
     return _GROUPS.sub(PHONE, text)
 
 
-@lru_cache(4096)
 def for_key(key: str) -> Callable[[str], str | None] | None:
     """What makes a mask, or None, of a value whose name says what it is; None for other names."""
+    return _for_key(key)
+
+
+@lru_cache(4096)
+def _for_key(key: str) -> Callable[[str], str | None] | None:
     words = [word.lower() for word in _WORDS.findall(key)]
     if not _COUNTED.isdisjoint(words):
         return lambda text: None
