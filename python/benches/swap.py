@@ -26,6 +26,7 @@ import coati.structlog
 import loguru
 import prometheus_client
 import structlog
+import swap_otel
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
@@ -204,7 +205,7 @@ def _spans(tracer: Tracer) -> dict[str, Callable[[int], None]]:
     }
 
 
-def _otel_cases() -> dict[str, tuple[Case, Case]]:
+def _otel_cases(folder: Path) -> dict[str, tuple[Case, Case]]:
     def sdk(sampler: Sampler) -> dict[str, Callable[[int], None]]:
         provider = TracerProvider(sampler=sampler)
         provider.add_span_processor(BatchSpanProcessor(_Nowhere()))
@@ -238,6 +239,10 @@ def _otel_cases() -> dict[str, tuple[Case, Case]]:
                 ours(swapped[name], "always_off"),
             )
             for name in swapped
+        },
+        **{
+            name: (theirs(before), ours(after, "always_on"))
+            for name, (before, after) in swap_otel.cases(folder).items()
         },
     }
 
@@ -289,7 +294,7 @@ def _cases(folder: Path) -> dict[str, tuple[Case, Case]]:
             (_loguru(coati.loguru.install), OURS),
         ),
         **_prometheus_cases(),
-        **_otel_cases(),
+        **_otel_cases(folder),
     }
 
 

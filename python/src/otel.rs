@@ -41,6 +41,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("_OtelEntered", entered)?;
     module.add("_OtelTracer", raw::make::<tracer::Tracer>(py)?)?;
     module.add_function(wrap_pyfunction!(runtime::_otel_runtime, module)?)?;
+    module.add_function(wrap_pyfunction!(tracer::_otel_face, module)?)?;
     module.add("_OtelCounter", raw::make::<Measured<COUNTER>>(py)?)?;
     module.add("_OtelUpDownCounter", raw::make::<Measured<UP_DOWN_COUNTER>>(py)?)?;
     module.add("_OtelGauge", raw::make::<Measured<GAUGE>>(py)?)?;

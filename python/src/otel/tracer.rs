@@ -19,6 +19,7 @@ use super::entered::Entered;
 use super::view::{self, Flags, View};
 use super::{attributes, context, runtime};
 use crate::current::{Current, Node};
+use crate::gil::Guarded;
 use crate::hub::hub;
 use crate::raw::{self, Args, Class, Raw, Table};
 use crate::span::{Span, set_all_in};
@@ -47,7 +48,8 @@ static METHODS: Table<[ffi::PyMethodDef; 5]> = Table([
     raw::END,
 ]);
 
-static ATTRIBUTES: Table<[ffi::PyGetSetDef; 3]> = Table([
+static ATTRIBUTES: Table<[ffi::PyGetSetDef; 4]> = Table([
+    raw::getter(c"__class__", face, c"What says that it is its class."),
     raw::getter(c"name", name, c"The name."),
     raw::getter(c"instrumentation_scope", scope, c"Name, version and more, as the API has them."),
     raw::NO_MORE,
@@ -81,6 +83,25 @@ impl Raw for Tracer {
         // SAFETY: our reference.
         unsafe { ffi::Py_XDECREF(self.instead.replace(std::ptr::null_mut())) };
     }
+}
+
+/// A class in Python whose methods take any object that stands for a tracer: a method of ours takes
+/// tracers alone, and there are proxies that call `tracer.__class__.start_span(self, ...)`.
+static FACE: Guarded<Option<Py<PyAny>>> = Guarded::new(None);
+
+/// Set what tracers say is their class.
+#[pyfunction]
+#[pyo3(signature = (class, /))]
+pub fn _otel_face(class: Py<PyAny>) {
+    let before = FACE.borrow().and_then(|mut face| face.replace(class));
+    drop(before);
+}
+
+unsafe extern "C" fn face(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    let face = FACE.borrow();
+    let face = face.as_ref().and_then(|face| face.as_ref()).map(Py::as_ptr);
+    // SAFETY: a live class; the interpreter is attached.
+    unsafe { ffi::Py_NewRef(face.unwrap_or(ffi::Py_TYPE(this).cast())) }
 }
 
 impl Drop for Tracer {

@@ -11,6 +11,7 @@ import opentelemetry.trace as api
 
 import coati
 from coati import _otel_context
+from coati._native import _otel_face
 from coati._native import _OtelSpan as Span
 from coati._native import _OtelTracer as Tracer
 
@@ -28,6 +29,21 @@ api.Span.register(Span)
 api.Tracer.register(Tracer)
 
 _logger = logging.getLogger("coati.otel")
+
+
+class _Face(api.Tracer):
+    """What tracers say is their class: its methods take what stands for one, too."""
+
+    def start_span(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a span that ``end()`` ends."""
+        return getattr(self, "__wrapped__", self).start_span(*args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a span that is current inside a ``with`` statement."""
+        return getattr(self, "__wrapped__", self).start_as_current_span(*args, **kwargs)
+
+
+_otel_face(_Face)
 
 
 class Scope(NamedTuple):
