@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 
 EMAIL, PHONE = "[EMAIL_REDACTED]", "[PHONE_REDACTED]"
@@ -66,10 +65,16 @@ def in_text(text: str) -> str:
 
 def for_key(key: str) -> Callable[[str], str | None] | None:
     """What makes a mask, or None, of a value whose name says what it is; None for other names."""
-    return _for_key(key)
+    try:
+        return _known[key]
+    except KeyError:
+        found = _for_key(key)
+    if len(_known) >= _ROOM:
+        _known.clear()
+    _known[key] = found
+    return found
 
 
-@lru_cache(4096)
 def _for_key(key: str) -> Callable[[str], str | None] | None:
     words = [word.lower() for word in _WORDS.findall(key)]
     if not _COUNTED.isdisjoint(words):
@@ -83,6 +88,8 @@ def _for_key(key: str) -> Callable[[str], str | None] | None:
     return None
 
 
+_ROOM = 4096
+_known: dict[str, Callable[[str], str | None] | None] = {}
 #: Of `phone_count` the value is no phone.
 _COUNTED = frozenset({"count", "counts", "total", "length", "size", "id", "ids", "index"})
 
