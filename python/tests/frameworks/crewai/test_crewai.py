@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -192,6 +193,57 @@ def test_asynchronous_kickoff(engine: Engine, recorder: Recorder) -> None:
     tree.check_connected()
     assert tree.log_place("counting people") == "execute_tool population"
     assert len(tree.named("chat gpt-4o-mini")) == 5
+
+
+def test_kickoffs_at_the_same_time_do_not_mix(engine: Engine, recorder: Recorder) -> None:
+    coati.crewai.install()
+    loaded = program()
+
+    def one(number: int) -> None:
+        clerk = loaded.agent(
+            f"clerk {number}",
+            [loaded.call("flights", 3, city="Lisbon")],
+            "No flights.",
+            tools=[loaded.flights],
+        )
+        about = {"description": "Book.", "expected_output": "A line.", "agent": clerk}
+        task = loaded.Task(name=f"book {number}", **about)
+        crew = loaded.Crew(name=f"crew {number}", agents=[clerk], tasks=[task])
+        assert str(crew.kickoff()) == "No flights."
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(8)))
+    tree = Tree(engine.records())
+    expected: Counter[tuple[str, ...]] = Counter()
+    for number in range(8):
+        crew = (f"invoke_workflow crew {number}",)
+        task = (*crew, f"task book {number}")
+        agent = (*task, f"invoke_agent clerk {number}")
+        expected.update([crew, task, agent, (*agent, "execute_tool flights")])
+        expected[(*agent, "chat gpt-4o-mini")] += 2
+    assert tree.paths() == expected
+
+
+def test_a_crew_that_streams_works_in_another_thread(engine: Engine, recorder: Recorder) -> None:
+    coati.crewai.install()
+    loaded = program()
+    writer = loaded.agent("writer", "Go to Lisbon by train.", stream=True)
+    task = loaded.Task(name="write", description="Write.", expected_output="-", agent=writer)
+    crew = loaded.Crew(name="journey", agents=[writer], tasks=[task], stream=True)
+    with coati.get_tracer("own").span("request"):
+        stream = crew.kickoff()
+        for _ in stream:
+            pass
+    assert str(stream.result) == "Go to Lisbon by train."
+    assert Tree(engine.records()).paths().keys() >= {
+        (
+            "request",
+            "invoke_workflow journey",
+            "task write",
+            "invoke_agent writer",
+            "chat gpt-4o-mini",
+        )
+    }
 
 
 def test_memory_and_knowledge(engine: Engine, recorder: Recorder) -> None:

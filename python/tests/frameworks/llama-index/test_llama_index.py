@@ -197,6 +197,32 @@ def test_a_stream_that_is_made_of_another_counts_once(engine: Engine, recorder: 
     )
 
 
+def test_runs_at_the_same_time_do_not_mix(engine: Engine, recorder: Recorder) -> None:
+    coati.llama_index.install()
+    loaded = program()
+
+    async def one(number: int) -> None:
+        asks = loaded.calls(loaded.call("population", 1, city=str(number)))
+        agent = loaded.FunctionAgent(
+            name=f"agent {number}",
+            tools=[loaded.tool(loaded.population)],
+            llm=loaded.Scripted(asks, "Done."),
+        )
+        with coati.get_tracer("own").span(f"run {number}"):
+            assert str(await agent.run(user_msg="Count.")) == "Done."
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(one, range(20)))
+
+    asyncio.run(all_of_them())
+    tree = Tree(engine.records())
+    assert len({span["trace_id"] for span in tree.spans}) == 20
+    below = Counter(path[:2] for path in tree.paths().elements() if len(path) > 2)
+    assert below.keys() == {(f"run {n}", f"invoke_agent agent {n}") for n in range(20)}
+    assert len(set(below.values())) == 1
+    assert len(tree.named("execute_tool population")) == 20
+
+
 def test_a_chat_engine_that_streams(engine: Engine, recorder: Recorder) -> None:
     coati.llama_index.install()
     index = VectorStoreIndex.from_documents([Document(text="Lisbon lies at the Tejo.")])

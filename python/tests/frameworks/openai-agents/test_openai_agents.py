@@ -17,7 +17,7 @@ import coati
 import coati.logging
 import coati.openai_agents
 import pytest
-from agents import Runner, custom_span, set_trace_processors, trace
+from agents import RunConfig, Runner, custom_span, set_trace_processors, trace
 from agents.tracing import TracingProcessor, get_trace_provider
 from coati import genai
 from conftest import Engine
@@ -208,6 +208,34 @@ def test_parents_given_by_name_and_spans_that_are_not_current(
         }
     )
     assert tree.log_place("here") == "late"
+
+
+def test_runs_at_the_same_time_do_not_mix(engine: Engine, recorder: Recorder) -> None:
+    coati.openai_agents.install()
+    loaded = program()
+
+    async def one(number: int) -> None:
+        calls = [loaded.function_call("population", {"city": str(number)}, call_id="call")]
+        model = loaded.scripted(calls, [loaded.assistant_message("Done.")])
+        agent = loaded.Agent(name=f"agent {number}", model=model, tools=[loaded.population])
+        await Runner.run(agent, "Count.", run_config=RunConfig(workflow_name=f"run {number}"))
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(one, range(20)))
+
+    asyncio.run(all_of_them())
+    tree = Tree(engine.records())
+    expected: Counter[tuple[str, ...]] = Counter()
+    for number in range(20):
+        run = (f"invoke_workflow run {number}",)
+        task = (*run, f"task run {number}")
+        agent = (*task, f"invoke_agent agent {number}")
+        first, second = (*agent, "turn 1"), (*agent, "turn 2")
+        below = [(*turn, "chat gpt-4o-mini") for turn in (first, second)]
+        expected.update([run, task, agent, first, second, *below])
+        expected.update([(*first, "execute_tool population")])
+    assert tree.paths() == expected
+    assert len({span["trace_id"] for span in tree.spans}) == 20
 
 
 def test_an_abandoned_stream_leaves_nothing_current(engine: Engine, recorder: Recorder) -> None:
