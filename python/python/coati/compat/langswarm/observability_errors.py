@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from types import SimpleNamespace
 from typing import Any
-
-try:
-    from langswarm.core.errors import (  # type: ignore[import-not-found,unused-ignore]
-        ErrorContext,
-        LangSwarmError,
-    )
-except ImportError:  # without the framework
-    from types import SimpleNamespace as ErrorContext
-
-    class LangSwarmError(Exception):  # type: ignore[no-redef]
-        """An error with a context and a suggestion."""
-
-        def __init__(self, message: str, context: Any = None, suggestion: str | None = None):
-            super().__init__(f"{message}\n{suggestion}" if suggestion else message)
-            self.message = message
-            self.context = context
-            self.suggestion = suggestion
-
 
 __all__ = [
     "LoggingError",
@@ -34,6 +18,26 @@ __all__ = [
     "tracing_failed",
 ]
 
+
+class _Alone(Exception):
+    """What stands for the framework's own error, without the framework."""
+
+    def __init__(self, message: str, context: Any = None, suggestion: str | None = None) -> None:
+        super().__init__(f"{message}\n{suggestion}" if suggestion else message)
+        self.message = message
+        self.context = context
+        self.suggestion = suggestion
+
+
+def _theirs() -> tuple[Any, Any]:
+    try:
+        module = importlib.import_module("langswarm.core.errors")
+    except ImportError:
+        return SimpleNamespace, _Alone
+    return module.ErrorContext, module.LangSwarmError
+
+
+_Context, _Error = _theirs()
 #: What to look at, by what failed with.
 _CHECKS = {
     "opentelemetry": "the endpoint of the OTLP sink, and what `coati doctor` says of it",
@@ -65,7 +69,7 @@ _HINTS = {
 }
 
 
-class ObservabilityError(LangSwarmError):  # type: ignore[misc]
+class ObservabilityError(_Error):  # type: ignore[misc]
     """Observability failed."""
 
     _system = "ObservabilitySystem"
@@ -76,7 +80,7 @@ class ObservabilityError(LangSwarmError):  # type: ignore[misc]
         checks = [_CHECKS[kind]] if kind in _CHECKS else []
         said = str(error).lower() if error else ""
         checks += [hint for words, hint in _HINTS.items() if any(word in said for word in words)]
-        context = ErrorContext(
+        context = _Context(
             component=self._system,
             operation=operation,
             metadata={**metadata, "error_type": type(error).__name__ if error else None},
