@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 #: Whose input tokens leave out those read from or written to a cache.
@@ -108,8 +108,17 @@ class Usage:
 
     def attributes(self) -> dict[str, int]:
         """What is known, by OpenTelemetry's names."""
-        names = zip(_ATTRIBUTES, (getattr(self, field.name) for field in fields(self)), strict=True)
-        return {name: value for name, value in names if value is not None}
+        told = zip(_ATTRIBUTES, self._counts(), strict=True)
+        return {name: value for name, value in told if value is not None}
+
+    def _counts(self) -> tuple[int | None, ...]:
+        return (
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+        )
 
     def __add__(self, other: Usage | None) -> Usage:
         """Both together."""
@@ -117,8 +126,7 @@ class Usage:
             return self
         if not isinstance(other, Usage):
             return NotImplemented
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Usage(*(_sum(pair) for pair in pairs))
+        return Usage(*map(_sum, zip(self._counts(), other._counts(), strict=True)))
 
     def __radd__(self, other: Any) -> Usage:
         """So that ``sum`` works."""
@@ -126,7 +134,7 @@ class Usage:
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        return any(count is not None for count in self._counts())
 
 
 _ATTRIBUTES = (
