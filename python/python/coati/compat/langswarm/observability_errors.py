@@ -69,7 +69,7 @@ _HINTS = {
 }
 
 
-class ObservabilityError(_Error):  # type: ignore[misc]
+class ObservabilityError(_Error):  # type: ignore[misc,valid-type]
     """Observability failed."""
 
     _system = "ObservabilitySystem"
