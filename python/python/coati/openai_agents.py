@@ -19,6 +19,9 @@ from coati._adapter import Entry, Open, around, harmless, scalars
 __all__ = ["Processor", "install", "uninstall"]
 
 _TRACER = "openai.agents"
+#: Spans of the SDK's own whose data have commands and their output; others say what their author
+#: has put there to be told.
+_WITH_CONTENTS = ("Codex ", "sandbox.")
 #: Ended traces that are remembered.
 _ENDED = 1000
 
@@ -293,7 +296,10 @@ def _custom(data: Any, where: dict[str, Any]) -> Any:
 
 
 def _custom_end(operation: Any, data: Any) -> None:
-    operation.set(scalars("openai_agents.data.", data.data))
+    found = scalars("openai_agents.data.", data.data)
+    if str(data.name).startswith(_WITH_CONTENTS) and not genai.captures_content():
+        found = {name: value for name, value in found.items() if not isinstance(value, str)}
+    operation.set(found)
 
 
 def _speech(data: Any, where: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ import coati
 import coati.logging
 import coati.openai_agents
 import pytest
-from agents import RunConfig, Runner, custom_span, set_trace_processors, trace
+from agents import RunConfig, Runner, custom_span, function_tool, set_trace_processors, trace
 from agents.tracing import TracingProcessor, get_trace_provider
 from coati import genai
 from conftest import Engine
@@ -268,6 +268,50 @@ def test_contents_only_on_request(
     about = Tree(engine.records()).one("execute_tool weather")["attributes"]
     assert json.loads(about["gen_ai.tool.call.arguments"]) == {"city": "Lisbon"}
     assert about["gen_ai.tool.call.result"] == "sunny"
+
+
+def test_a_run_that_is_resumed_stays_in_its_trace(engine: Engine, recorder: Recorder) -> None:
+    coati.openai_agents.install()
+    loaded = program()
+
+    @function_tool(needs_approval=True)
+    async def pay(amount: int) -> str:
+        """Pays."""
+        coati.get_logger("cashier").info("paying")
+        return "paid"
+
+    async def main() -> str:
+        asks = [loaded.function_call("pay", {"amount": 3}, call_id="call")]
+        model = loaded.scripted(asks, [loaded.assistant_message("Paid.")])
+        agent = loaded.Agent(name="cashier", tools=[pay], model=model)
+        waiting = await Runner.run(agent, "Pay.")
+        state = waiting.to_state()
+        for each in waiting.interruptions:
+            state.approve(each)
+        return str((await Runner.run(agent, state)).final_output)
+
+    assert asyncio.run(main()) == "Paid."
+    tree = Tree(engine.records())
+    assert len({span["trace_id"] for span in tree.spans}) == 1
+    assert len([span for span in tree.spans if "parent_span_id" not in span]) == 1
+    assert tree.log_place("paying") == "execute_tool pay"
+
+
+def test_commands_of_the_sdks_own_tools_are_contents(
+    engine: Engine, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coati.openai_agents.install()
+    data = {"command": "cat secret", "exit_code": 0}
+
+    def attributes() -> Any:
+        with trace("work"), custom_span("Codex command execution", data):
+            pass
+        return Tree(engine.records()).one("Codex command execution")["attributes"]
+
+    assert attributes() == {"openai_agents.data.exit_code": 0}
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    engine.start()
+    assert attributes()["openai_agents.data.command"] == "cat secret"
 
 
 def test_install_and_uninstall(engine: Engine, recorder: Recorder) -> None:
