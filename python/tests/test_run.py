@@ -96,6 +96,11 @@ def both(tmp_path: Path) -> Both:
         ("import sys; sys.stderr.close(); sys.stdout.write('x')", 0),
         ("import sys; print(sys.last_value)", 1),
         ("import os\nif os.fork(): os.wait()\nelse: raise SystemExit(4)", 0),
+        (
+            "import os, threading as t\nstop = t.Event()\nt.Thread(target=stop.wait).start()\n"
+            "if os.fork(): os.wait(); stop.set()\nelse: os._exit(0)",
+            0,
+        ),
     ],
 )
 def test_ends(both: Both, source: str, status: int) -> None:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"coati run: no such file: {options.target}", file=sys.stderr)
         return 2
     import coati  # noqa: PLC0415 - bad usage needs no engine
-    from coati.run import engine, execute, signals  # noqa: PLC0415
+    from coati.run import engine, execute, forks, signals  # noqa: PLC0415
     from coati.run.attach import Attachments  # noqa: PLC0415
     from coati.run.summary import Summary  # noqa: PLC0415
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"coati: {error}", file=sys.stderr)
         return 2
     signals.install(summary.tell)
+    forks.install()
     attachments.install()
     execute.execute(options)
     return 0

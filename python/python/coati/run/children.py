@@ -12,7 +12,7 @@ from multiprocessing import spawn
 from typing import Any
 
 import coati
-from coati.run import engine, signals
+from coati.run import engine, forks, signals
 from coati.run.attach import Attachments
 from coati.run.table import ADAPTERS
 
@@ -47,6 +47,7 @@ def begin(names: Sequence[str], service: str | None, config_file: str | None) ->
         adapters = [adapter for adapter in ADAPTERS if adapter.name in names]
         engine.Starter(service, config_file, names, lambda books: None)
         signals.install(coati.flush)
+        forks.install()
         Attachments(adapters).install()
 
 
