@@ -83,9 +83,10 @@ class Filter:
         return not (self.start and when < self.start) and not (self.end and when > self.end)
 
     def _wanted(self, entry: AuditEntry) -> bool:
-        return self._within(moment(entry.timestamp)) and all(
-            getattr(entry, name) == value for name, value in self.equal.items()
-        )
+        for name, value in self.equal.items():
+            if getattr(entry, name) != value:
+                return False
+        return self._within(moment(entry.timestamp))
 
 
 def _entry(line: dict[str, Any]) -> AuditEntry:

@@ -66,15 +66,12 @@ class Series:
         self.bound = bound
         self.mirror = _mirror(kind, name, labels)
 
-    def record(self, value: Any) -> None:
-        """Take a histogram's value: the first ones all, later ones by chance, so that at any time
-        each value there was is kept with the same probability."""
-        count = self.count = self.count + 1
-        if count <= self.bound:
-            self.samples.append(value)
-        elif (place := int(random.random() * count)) < self.bound:
+    def replace(self, count: int, value: Any) -> None:
+        """Keep a histogram's value by chance, in the place of another, so that at any time each of
+        the ``count`` values there were is kept with the same probability."""
+        place = int(random.random() * count)
+        if place < self.bound:
             self.samples[place] = value
-        self.mirror(value)
 
 
 def _mirror(kind: str, name: str, labels: Mapping[str, Any]) -> Callable[[Any], None]:

@@ -16,7 +16,7 @@ __all__ = ["MetricsCollector"]
 
 logger = logging.getLogger("kaizen.core.autonomy.observability.metrics")
 
-#: Ways of writing labels that are remembered for each kind.
+#: Ways of writing labels that are remembered for each metric.
 _REMEMBERED = 10_000
 _OVERFLOW = {"otel_metric_overflow": "true"}
 
@@ -53,7 +53,8 @@ class MetricsCollector:
         self._gauges: dict[str, Series] = {}
         self._histograms: dict[str, Series] = {}
         self._sizes: dict[tuple[str, str], int] = {}
-        self._found: dict[str, dict[Any, Series]] = {"counter": {}, "gauge": {}, "histogram": {}}
+        self._found: dict[str, dict[str, dict[tuple[Any, ...], Series]]]
+        self._found = {"counter": {}, "gauge": {}, "histogram": {}}
         self._found_counters = self._found["counter"]
         self._found_gauges = self._found["gauge"]
         self._found_histograms = self._found["histogram"]
@@ -63,7 +64,7 @@ class MetricsCollector:
     def counter(self, name: str, value: float = 1.0, labels: _Labels = None) -> None:
         """Add to a counter."""
         try:
-            series = self._found_counters[(name, *labels, *labels.values()) if labels else name]
+            series = self._found_counters[name][(*labels, *labels.values()) if labels else ()]
         except (KeyError, TypeError):
             series = self._series("counter", name, labels)
         series.count += 1
@@ -73,7 +74,7 @@ class MetricsCollector:
     def gauge(self, name: str, value: float, labels: _Labels = None) -> None:
         """Set a gauge."""
         try:
-            series = self._found_gauges[(name, *labels, *labels.values()) if labels else name]
+            series = self._found_gauges[name][(*labels, *labels.values()) if labels else ()]
         except (KeyError, TypeError):
             series = self._series("gauge", name, labels)
         series.count += 1
@@ -83,10 +84,15 @@ class MetricsCollector:
     def histogram(self, name: str, value: float, labels: _Labels = None) -> None:
         """Record a value of a distribution."""
         try:
-            series = self._found_histograms[(name, *labels, *labels.values()) if labels else name]
+            series = self._found_histograms[name][(*labels, *labels.values()) if labels else ()]
         except (KeyError, TypeError):
             series = self._series("histogram", name, labels)
-        series.record(value)
+        count = series.count = series.count + 1
+        if count <= series.bound:
+            series.samples.append(value)
+        else:
+            series.replace(count, value)
+        series.mirror(value)
 
     def timer(self, name: str, labels: _Labels = None) -> _AsyncTimer:
         """Time an ``async with`` statement, in milliseconds, as a histogram."""
@@ -115,10 +121,10 @@ class MetricsCollector:
             self._sizes[kind, name] = size + 1
         # Other values than texts may be equal where their texts are not.
         if all(type(value) is str for value in labels.values()):
-            found = self._found[kind]
+            found = self._found[kind].setdefault(name, {})
             if len(found) >= _REMEMBERED:
                 found.clear()
-            found[(name, *labels, *labels.values()) if labels else name] = series
+            found[(*labels, *labels.values())] = series
         return series
 
     async def export(self) -> str:
