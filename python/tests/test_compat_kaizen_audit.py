@@ -169,7 +169,7 @@ def test_a_changed_hash_is_no_way_round(path: Path) -> None:
 
 def test_a_key_is_needed(path: Path) -> None:
     append(FileAuditStorage(path, key=b"secret"), entry(1))
-    assert FileAuditStorage(path, key=b"secret").verify().ok
+    assert FileAuditStorage(path, key="secret").verify().ok
     for key in (None, b"other"):
         found = FileAuditStorage(path, key=key).verify()
         assert [one.reason for one in found.breaks] == ["was changed, or the key is another"]

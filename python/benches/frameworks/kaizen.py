@@ -8,6 +8,8 @@ own and with coati's. Logs go to files on both sides, spans to a processor that 
 audit entries to files without fsync. The engine runs; coati drops nothing.
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
 
 import argparse
@@ -104,7 +106,7 @@ def logs(k: Any, folder: Path, way: str) -> Case:
 
 def spans(k: Any, exporter: Any) -> Case:
     """A span of a hook event with four attributes of its own."""
-    tracing = k.TracingManager("bench", exporter=exporter)
+    tracing = k.TracingManager("bench", batch_size=1_000_000, exporter=exporter)
     data = {"tool_name": "search", "steps": 4, "took": 1.5, "ok": True}
     context = k.HookContext(k.HookEvent.PRE_TOOL_USE, "a1", 1.0, data, {}, "trace")
 
@@ -146,6 +148,7 @@ def queries(k: Any, folder: Path, entries: int, **wanted: Any) -> Case:
                 storage._write(ours.audit.encode(ours.audit._fields(_entry(k, n))))
             (folder / "chained.jsonl").rename(path)
         else:
+            k.FileAuditStorage(str(path))
             with path.open("w") as file:
                 for n in range(entries):
                     file.write(ours.audit.encode(ours.audit._fields(_entry(k, n))) + "\n")

@@ -102,7 +102,7 @@ def find_head(file: int, size: int) -> Head | None:
         lines = (os.read(file, step) + rest).split(b"\n")
         rest = lines[0] if place else b""
         for line in reversed(lines[1:] if place else lines):
-            entry = parse(line) if line else None
+            entry = parse(line) if b'"hash"' in line else None
             if entry and _chained(entry):
                 return Head(entry["sequence"], entry["hash"])
     return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from json.encoder import encode_basestring_ascii
 from time import time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coati.compat.kaizen._plain import encode
 
@@ -21,6 +21,11 @@ _METHODS: dict[str, Any] = {
     level: getattr(logging.Logger, level.lower())
     for level in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 }
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[Any]
+else:
+    # It takes no parameter before 3.11.
+    _StreamHandler = logging.StreamHandler
 _CALL_HANDLERS: Any = logging.Logger.callHandlers
 
 
@@ -49,7 +54,7 @@ def now() -> str:
 _second = (0, "")
 
 
-class LineHandler(logging.StreamHandler[Any]):
+class LineHandler(_StreamHandler):
     """Writes lines to the standard error, put where the program has no handler."""
 
     def __init__(self) -> None:

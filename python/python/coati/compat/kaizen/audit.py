@@ -74,12 +74,12 @@ class FileAuditStorage:
         self,
         file_path: str | os.PathLike[str] = ".kaizen/audit.jsonl",
         *,
-        key: bytes | None = None,
+        key: bytes | str | None = None,
         rotate_bytes: int = 64 << 20,
         fsync: bool = False,
     ) -> None:
         self.file_path = Path(file_path)
-        self._key = key
+        self._key = key.encode() if isinstance(key, str) else key
         self._rotate = rotate_bytes
         self._fsync = fsync
         self._files = Files(self.file_path)
