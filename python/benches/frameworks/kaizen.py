@@ -77,11 +77,11 @@ class Question(Signature):
 def metrics(k: Any, kind: str) -> Case:
     """A counter or a histogram with two labels, in a collector that begins anew each round."""
     collector = k.MetricsCollector()
-    record = getattr(collector, kind)
+    record, name = getattr(collector, kind), f"api_{kind}"
 
     def calls(n: int) -> None:
         for _ in range(n):
-            record("api_calls_total", 1.5, LABELS)
+            record(name, 1.5, LABELS)
 
     return calls, collector.reset
 
@@ -211,8 +211,8 @@ def main() -> None:
         def row(what: str, make: Callable[[Any], Case], n: int = CALLS, every: int = 1) -> None:
             rows.append((what, make(theirs), make(ours), n, every))
 
-        row("counter, 2 labels", lambda k: metrics(k, "counter"))
-        row("histogram, 2 labels", lambda k: metrics(k, "histogram"))
+        row("counter, 2 labels", lambda k: metrics(k, "counter"), 3000)
+        row("histogram, 2 labels", lambda k: metrics(k, "histogram"), 2000)
         row("log, 4 fields, its line too", lambda k: logs(k, folder, "line"))
         row("log, 4 fields, engine alone", lambda k: logs(k, folder, "quiet"))
         row("log, level off", lambda k: logs(k, folder, "off"))
