@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import threading
+from datetime import datetime
 from typing import Any
 
 import coati
@@ -17,11 +18,18 @@ from coati.compat.langswarm import (
     AutoInstrumentedMixin,
     CompressionUrgency,
     ContextSizeInfo,
+    LogEntry,
+    LoggingConfig,
     LogLevel,
+    MetricsConfig,
+    MetricValue,
     ObservabilityConfig,
     ObservabilityProvider,
+    Span,
+    SpanContext,
     SpanStatus,
     TraceSpan,
+    TracingConfig,
     V2Logger,
     V2Metrics,
     V2Tracer,
@@ -375,6 +383,32 @@ def test_the_guide_s_calls(engine: Any) -> None:
     (inside,) = [record for record in records if record.get("message") == "inside"]
     assert inside["span_id"] == spans["op"]["span_id"]
     assert inside["metadata"] == {"span_id": inside["span_id"]}
+
+
+def test_the_guide_s_constructors_and_records(engine: Any) -> None:
+    logger = V2Logger("agent", LoggingConfig(level="ERROR"))
+    logger.warning("below")
+    logger.error("kept")
+    metrics = V2Metrics("agent", MetricsConfig(exclude_labels=["user"]))
+    metrics.increment_counter("hits", labels={"user": "u", "kind": "a"})
+    assert metrics.get_counter_value("hits", labels={"kind": "a"}) == 1
+    with V2Tracer("agent", TracingConfig(sampling_rate=1.0)).start_span("op") as span:
+        assert isinstance(span, Span)
+        assert span.component == "agent"
+    context = SpanContext(span.trace_id, span.span_id)
+    assert context.is_valid()
+    assert not context.with_span_id("0" * 16).is_valid()
+    assert SpanContext.from_dict(context.to_dict()) == context
+    entry = LogEntry(datetime(2026, 1, 2), "INFO", "agent", "hello", {"a": 1})
+    assert json.loads(entry.to_json())["level"] == "info"
+    assert LogEntry.from_dict(entry.to_dict()) == entry
+    assert MetricValue("n", "counter", 1.0).to_dict()["type"] == "counter"
+    config = ObservabilityConfig.production()
+    assert config.validate() == []
+    assert ObservabilityConfig(tracing={"sampling_rate": 7}).validate() != []
+    again = ObservabilityConfig.from_dict(ObservabilityConfig(metrics={"enabled": False}).to_dict())
+    assert again.metrics_enabled is False
+    assert [record["message"] for record in engine.logs()] == ["kept"]
 
 
 def test_the_guide_s_programs_never_get_none_for_a_span(engine: Any) -> None:

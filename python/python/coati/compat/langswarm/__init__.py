@@ -7,6 +7,7 @@ LangSwarm's own; they work without LangSwarm, too. A program may start the engin
 the framework's configuration says.
 """
 
+from coati.compat.langswarm._guide import LogEntry, MetricValue, SpanContext
 from coati.compat.langswarm._install import (
     install,
     is_installed,
@@ -29,6 +30,7 @@ from coati.compat.langswarm._shortcuts import (
     set_observability_provider,
     trace_operation,
 )
+from coati.compat.langswarm._span import LiveSpan as Span
 from coati.compat.langswarm.auto_instrumentation import (
     AutoInstrumentedMixin,
     auto_instrument_function,
@@ -131,12 +133,14 @@ __all__ = [
     "ITracer",
     "IntegrationError",
     "IntegrationsConfig",
+    "LogEntry",
     "LogEvent",
     "LogLevel",
     "LoggingConfig",
     "MemoryObservability",
     "MetricPoint",
     "MetricType",
+    "MetricValue",
     "MetricsConfig",
     "MetricsError",
     "ObservabilityConfig",
@@ -148,6 +152,8 @@ __all__ = [
     "OpenTelemetryIntegration",
     "PerformanceConfig",
     "SessionObservability",
+    "Span",
+    "SpanContext",
     "SpanStatus",
     "TokenBudgetConfig",
     "TokenBudgetManager",

@@ -124,6 +124,9 @@ class ObservabilityConfig:
         """The configuration that ``config`` means: one already, a mapping, or another class's."""
         if isinstance(config, cls):
             return config
+        if isinstance(config, Section):
+            name = next(name for name, kind in _SECTIONS.items() if isinstance(config, kind))
+            return cls.from_dict({name: config})
         if config is None or isinstance(config, Mapping):
             return cls(**(config or {}))
         names = [each.name for each in dataclasses.fields(cls) if each.init]

@@ -49,7 +49,12 @@ class V2Logger(ILogger):
     ``metadata`` among coati's; the ids are those of the span that is current when it is written.
     """
 
-    def __init__(self, config: ObservabilityConfig | None = None, *, component: str | None = None):
+    def __init__(
+        self, config: Any = None, section: Any = None, *_: Any, component: str | None = None
+    ) -> None:
+        if isinstance(config, str):
+            # As the guide has it: a component and its section.
+            component, config = config, section
         self.component = component
         self._bound: dict[str, Any] = {}
         self._reconfigure(ObservabilityConfig.of(config))

@@ -54,7 +54,12 @@ class V2Metrics(IMetrics):
     Labels are given as keywords, or as ``labels={...}``.
     """
 
-    def __init__(self, config: ObservabilityConfig | None = None, *, component: str | None = None):
+    def __init__(
+        self, config: Any = None, section: Any = None, *_: Any, component: str | None = None
+    ) -> None:
+        if isinstance(config, str):
+            # As the guide has it: a component and its section.
+            component, config = config, section
         self.config = ObservabilityConfig.of(config)
         self.component = component
         self._share(Store(self.config))

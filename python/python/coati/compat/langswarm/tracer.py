@@ -53,7 +53,12 @@ class V2Tracer(ITracer):
     in sections) a span that is false and takes everything.
     """
 
-    def __init__(self, config: ObservabilityConfig | None = None, *, component: str | None = None):
+    def __init__(
+        self, config: Any = None, section: Any = None, *_: Any, component: str | None = None
+    ) -> None:
+        if isinstance(config, str):
+            # As the guide has it: a component and its section.
+            component, config = config, section
         self.config = ObservabilityConfig.of(config)
         self.component = component
         self._book = Book(self.config.buffer_size)
