@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import threading
+import time
 from datetime import datetime
 from typing import Any
 
@@ -430,7 +431,7 @@ def test_limits_of_the_guide_s_configuration(engine: Any) -> None:
                 "sampling_rate": 0.0,
                 "sampling_rules": [{"component": "vip", "rate": 1.0}],
             },
-            "performance": {"max_spans_per_trace": 3},
+            "performance": {"max_spans_per_trace": 3, "span_timeout_seconds": 0.02},
         }
     )
     tracer = provider.get_tracer("vip")
@@ -438,7 +439,10 @@ def test_limits_of_the_guide_s_configuration(engine: Any) -> None:
         for _ in range(5):
             with tracer.start_span("child"):
                 pass
-    assert len(engine.spans()) == 3
+        time.sleep(0.1)
+    *children, root = [record for record in engine.spans() if record["span"] in {"child", "root"}]
+    assert len(children) == 2
+    assert root["status"] == {"code": "error", "description": "timed out"}
 
 
 def test_each_metrics_object_reads_what_it_has_recorded(engine: Any) -> None:

@@ -111,9 +111,8 @@ def settings(config: ObservabilityConfig) -> dict[str, Any]:
     }
     if config.performance.max_log_entry_size:
         wanted["logs"]["max_string"] = config.performance.max_log_entry_size
-    address = _prometheus(config)
-    if address:
-        wanted["metrics"] = {"prometheus": address}
+    metrics = {"prometheus": _prometheus(config), "max_labels": config.metrics.max_label_count}
+    wanted["metrics"] = {key: value for key, value in metrics.items() if value}
     return wanted
 
 

@@ -69,6 +69,10 @@ class V2Tracer(ITracer):
         self.config = config
         self._none = self.component is None and not config.sectioned
         self._limit = config.performance.max_spans_per_trace or config.tracing.max_spans_per_trace
+        #: Seconds after which an open span is told of, and fails.
+        self._timeout = (
+            config.performance.span_timeout_seconds or config.tracing.span_timeout_seconds
+        )
         self._sampling_rate = config.trace_sampling_rate
         self._by_operation: dict[str, float] = {}
         for rule in self.config.tracing.sampling_rules:
@@ -126,6 +130,8 @@ class V2Tracer(ITracer):
             return Unsampled(None, self._none)
         if self.component is not None:
             tags.setdefault("component", self.component)
+        if self._timeout:
+            how = {**(how or {}), "timeout": self._timeout}
         if how:
             native = start(operation_name, attributes=tags, **how)
         else:
