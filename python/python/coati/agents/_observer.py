@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from coati.agents._observation import Observation
 
+_P = ParamSpec("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Make = Callable[..., Observation]
 
 
-class Observer:
+class Observer(Generic[_P]):
     """Makes observations of one kind: ``with tool("search"):``, ``@tool``, ``@tool("search")``,
     ``tool.record("search", duration=0.2)``. What else it takes stands in its own documentation."""
 
-    def __init__(self, make: _Make) -> None:
-        self._make = make
+    def __init__(self, make: Callable[_P, Observation]) -> None:
+        self._make: Callable[..., Observation] = make
         functools.update_wrapper(self, make)
 
     @overload
-    def __call__(self, name: str | None = None, /, **options: Any) -> Observation: ...
+    def __call__(self, function: _F, /) -> _F: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, function: _F, /) -> _F: ...
-    def __call__(self, name: Any = None, /, **options: Any) -> Any:
+    def __call__(self, *args: _P.args, **options: _P.kwargs) -> Observation: ...
+    def __call__(self, *args: Any, **options: Any) -> Any:
         """An observation, or with a function alone the function, observed."""
-        if callable(name):
-            return self._make(None, **options)(name)
-        return self._make(name, **options)
+        if len(args) == 1 and callable(args[0]):
+            return self._make(None, **options)(args[0])
+        return self._make(*args, **options)
 
     def record(
         self,
