@@ -41,6 +41,8 @@ pub mod propagate;
 #[cfg(not(coati_loom))]
 pub mod record;
 #[cfg(not(coati_loom))]
+pub mod scope;
+#[cfg(not(coati_loom))]
 pub mod span;
 #[cfg(not(coati_loom))]
 pub mod waker;

@@ -138,7 +138,7 @@ impl Ours {
                     name = place(&redacted).1;
                     self.encoder.record(&redacted, ticks, &clock, &mut items);
                 }
-                let scope = Scope { name, items };
+                let scope = Scope { name, items, ..Scope::default() };
                 black_box(compose(signal, &self.resource, &[&scope]));
                 self.items = scope.items;
                 rows.add(row, "coati", thread_cpu() - begun, BATCH);
@@ -147,7 +147,7 @@ impl Ours {
         let frame = Frame { start: 1, since: 1, now: 2, fresh: 0, delta: false, explicit: false };
         for _ in 0..8 {
             let begun = thread_cpu();
-            let mut scope = Scope { name: 0, items: Vec::new() };
+            let mut scope = Scope::default();
             for metric in &self.metrics {
                 self.encoder.metric(metric, &frame, &mut scope.items);
             }

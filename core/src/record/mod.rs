@@ -195,7 +195,7 @@ pub struct SpanFixed {
     pub ids: SpanIds,
     /// The parent's id, or none.
     pub parent: SpanId,
-    /// Id of the tracer's name.
+    /// The tracer's word: the id of its name and its scope, as [`crate::scope`] has them.
     pub tracer: u32,
     /// [`crate::span::SpanKind`].
     pub span_kind: u8,

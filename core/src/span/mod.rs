@@ -19,6 +19,7 @@ use crate::ledger::{Reason, Signal};
 use crate::log::name_id;
 use crate::record::value::Field;
 use crate::record::{Header, Kind, Level, SpanFixed, SpanIds, VERSION, flags};
+use crate::scope::{self, Scope};
 use crate::thread::Recorder;
 
 /// W3C trace flag: the trace is sampled.
@@ -149,7 +150,8 @@ impl Status {
 pub struct Tracer {
     hub: Arc<Hub>,
     name: Box<str>,
-    id: Id,
+    /// What stands for it in records: see [`crate::scope`].
+    word: Id,
 }
 
 /// What a span begins with.
@@ -207,7 +209,13 @@ pub struct Decided {
 impl Tracer {
     /// The tracer called `name`.
     pub fn new(hub: Arc<Hub>, name: &str) -> Self {
-        Self { hub, name: name.into(), id: name_id(name) }
+        Self { hub, name: name.into(), word: name_id(name) }
+    }
+
+    /// The same of an instrumentation scope.
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.word = Id(scope::word(name_id(&self.name), scope));
+        self
     }
 
     /// Its name.
@@ -282,7 +290,7 @@ impl Tracer {
             slot = recorder.watch(&watch::Begun {
                 context: &context,
                 parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
-                tracer: self.id,
+                tracer: self.word,
                 kind: start.kind,
                 start: if wall_start { crate::clock::now() } else { start_at },
                 timeout: start.timeout,
@@ -297,7 +305,7 @@ impl Tracer {
         Span {
             context,
             parent: parent.map_or(SpanId::NONE, |parent| parent.span_id),
-            tracer: self.id,
+            tracer: self.word,
             kind: start.kind,
             status: Status::Unset,
             wall_start,

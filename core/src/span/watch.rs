@@ -78,7 +78,7 @@ pub struct Open {
     pub context: SpanContext,
     /// Its parent's id, or none.
     pub parent: SpanId,
-    /// Id of its tracer's name.
+    /// The word of its tracer.
     pub tracer: Id,
     /// What it stands for.
     pub kind: SpanKind,

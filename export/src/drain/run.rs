@@ -13,6 +13,7 @@ use coati_core::pipeline::Pipeline;
 use coati_core::record::value::Field;
 use coati_core::record::write::Encoder;
 use coati_core::record::{Level, flags};
+use coati_core::scope;
 use coati_core::thread::registry::Drains;
 
 use super::batch::{Batch, NOTICE_LEVEL, Route};
@@ -264,7 +265,10 @@ impl Drain {
             let fields = [
                 (key!("span.name"), (&*open.name).into()),
                 (key!("span.kind"), open.kind.name().into()),
-                (key!("span.tracer"), intern::text(open.tracer).unwrap_or_default().into()),
+                (
+                    key!("span.tracer"),
+                    intern::text(scope::name(open.tracer.0)).unwrap_or_default().into(),
+                ),
                 (key!("span.start_unix_ns"), self.timeline.wall_ns(open.start).into()),
                 (key!("span.elapsed_s"), elapsed.into()),
                 (key!("span.parent_id"), (&*parent).into()),

@@ -4,6 +4,7 @@ use coati_core::intern::{Id, reserved};
 use coati_core::record::details::Details;
 use coati_core::record::value::Key;
 use coati_core::record::{Level, SpanIds, flags};
+use coati_core::scope;
 use coati_core::span::{SpanKind, Status};
 
 use super::escape::escape;
@@ -12,7 +13,7 @@ use super::number::{finite, signed, unsigned};
 use super::texts::Texts;
 use super::time::{Clock, Seconds};
 use crate::otlp::severity::severity;
-use crate::redact::{Fields, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
+use crate::redact::{Fields, List, Map, Redacted, RedactedLog, RedactedSpan, Scope, Value};
 
 /// Names of a log line that a field may not have; it is kept under `field.<name>`. So is, once more,
 /// a field that is called so itself.
@@ -197,7 +198,10 @@ impl JsonEncoder {
         line.put(b"}");
         line.text(&self.service);
         line.put(b",\"tracer\":\"");
-        self.tracers.put(Id(fixed.tracer), line, named);
+        self.tracers.put(scope::name(fixed.tracer), line, named);
+        if let Some(scope) = span.scope() {
+            self.scope(&scope, line);
+        }
         self.attributes(span.attributes(), line);
         self.events(span, clock, line);
         self.links(span, line);
@@ -213,6 +217,23 @@ impl JsonEncoder {
         if fixed.header.flags & flags::ABANDONED != 0 {
             line.put(b",\"abandoned\":true");
         }
+    }
+
+    /// `,"scope":{…}`: what the tracer's name leaves open.
+    #[cold]
+    fn scope(&mut self, scope: &Scope<'_>, line: &mut Line<'_>) {
+        line.put(b",\"scope\":{\"name\":\"");
+        self.tracers.put(scope.name, line, named);
+        for (key, text) in
+            [(&b",\"version\":\""[..], scope.version), (b",\"schema_url\":\"", scope.schema_url)]
+        {
+            if !text.is_empty() {
+                line.bytes(key);
+                inside(text, 0, line);
+            }
+        }
+        self.attributes(scope.attributes, line);
+        line.put(b"}");
     }
 
     fn events(&mut self, span: &RedactedSpan<'_>, clock: &Clock<'_>, line: &mut Line<'_>) {

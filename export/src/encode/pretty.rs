@@ -4,6 +4,7 @@ use coati_core::clock::Timeline;
 use coati_core::intern::{self, Id, reserved};
 use coati_core::record::value::Key;
 use coati_core::record::{Level, flags};
+use coati_core::scope;
 use coati_core::span::Status;
 
 use super::json::{span_times, write_value};
@@ -69,7 +70,7 @@ impl PrettyEncoder {
         let failed = Status::from_u8(span.fixed().status) == Status::Error;
         self.styled(if failed { "\x1b[31m" } else { "\x1b[35m" }, b"SPAN ", out);
         out.push(b' ');
-        self.name(Id(span.fixed().tracer), out);
+        self.name(scope::name(span.fixed().tracer), out);
         out.extend_from_slice(b"  ");
         let mut name = Vec::new();
         printable(span.name(), 0, &mut name);

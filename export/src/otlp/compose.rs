@@ -1,6 +1,7 @@
 //! From encoded items to a whole request: resource, scopes, items.
 
 use coati_core::intern::{self, Id};
+use coati_core::scope;
 use serde_json::Value as Json;
 
 use super::json::{self, Member};
@@ -86,10 +87,12 @@ fn plain(value: &Json) -> Value<'_> {
 /// Items of one scope, one after another.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// Id of its name.
+    /// Id of its name, or the word of its tracer.
     pub name: u32,
-    /// Id of its version, 0 for none.
+    /// Id of its version, 0 for that of the tracer.
     pub version: u32,
+    /// Its attributes, encoded.
+    pub attributes: Vec<u8>,
     /// The items.
     pub items: Vec<u8>,
 }
@@ -98,10 +101,9 @@ pub struct Scope {
 pub fn compose(signal: Signal, resource: &Resource, scopes: &[&Scope]) -> Vec<u8> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for scope in scopes {
-        let key = (scope.name, scope.version);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, items)) => items.push(&scope.items),
-            None => groups.push((key, vec![&scope.items])),
+        match groups.iter_mut().find(|known| known.is_of(scope)) {
+            Some(group) => group.items.push(&scope.items),
+            None => groups.push(Group { scope, items: vec![&scope.items] }),
         }
     }
     let size: usize = scopes.iter().map(|scope| scope.items.len() + 300).sum();
@@ -113,35 +115,62 @@ pub fn compose(signal: Signal, resource: &Resource, scopes: &[&Scope]) -> Vec<u8
     out
 }
 
-/// Name and version of a scope, and its items.
-type Group<'a> = ((u32, u32), Vec<&'a [u8]>);
+/// A scope, and the items of all that are equal to it.
+struct Group<'a> {
+    scope: &'a Scope,
+    items: Vec<&'a [u8]>,
+}
 
-fn text_of(name: u32) -> &'static str {
-    intern::text(Id(name)).unwrap_or("")
+impl Group<'_> {
+    fn is_of(&self, scope: &Scope) -> bool {
+        let Scope { name, version, attributes, .. } = self.scope;
+        (*name, *version, attributes) == (scope.name, scope.version, &scope.attributes)
+    }
+
+    fn name(&self) -> &'static str {
+        intern::text(scope::name(self.scope.name)).unwrap_or("")
+    }
+
+    /// Empty for none.
+    fn version(&self) -> &'static str {
+        match self.scope.version {
+            0 => scope::of(self.scope.name).map_or("", |scope| scope.version()),
+            version => intern::text(Id(version)).unwrap_or(""),
+        }
+    }
+
+    /// Empty for none.
+    fn schema_url(&self) -> &'static str {
+        scope::of(self.scope.name).map_or("", |scope| scope.schema_url())
+    }
 }
 
 /// All three signals number these fields alike: 1 is what is outside, 2 what is inside.
 fn protobuf(resource: &Resource, groups: &[Group<'_>], out: &mut Vec<u8>) {
     let nested = |len: usize| 1 + wire::varint_len(len as u64) + len;
-    let scope = |(name, version): (u32, u32)| {
-        let version = if version == 0 { 0 } else { nested(text_of(version).len()) };
-        nested(text_of(name).len()) + version
+    let text = |text: &str| if text.is_empty() { 0 } else { nested(text.len()) };
+    let scope = |group: &Group<'_>| {
+        nested(group.name().len()) + text(group.version()) + group.scope.attributes.len()
     };
-    let group = |(key, items): &Group<'_>| {
-        nested(scope(*key)) + items.iter().map(|items| items.len()).sum::<usize>()
+    let inside = |group: &Group<'_>| {
+        let items: usize = group.items.iter().map(|items| items.len()).sum();
+        nested(scope(group)) + items + text(group.schema_url())
     };
-    let inside: usize = groups.iter().map(|one| nested(group(one))).sum();
-    wire::head(0x0a, nested(resource.bytes.len()) + inside, out);
+    let all: usize = groups.iter().map(|group| nested(inside(group))).sum();
+    wire::head(0x0a, nested(resource.bytes.len()) + all, out);
     wire::bytes(0x0a, &resource.bytes, out);
-    for one in groups {
-        wire::head(0x12, group(one), out);
-        let (name, version) = one.0;
-        wire::head(0x0a, scope(one.0), out);
-        wire::bytes(0x0a, text_of(name).as_bytes(), out);
-        if version != 0 {
-            wire::bytes(0x12, text_of(version).as_bytes(), out);
+    for group in groups {
+        wire::head(0x12, inside(group), out);
+        wire::head(0x0a, scope(group), out);
+        wire::bytes(0x0a, group.name().as_bytes(), out);
+        if !group.version().is_empty() {
+            wire::bytes(0x12, group.version().as_bytes(), out);
         }
-        one.1.iter().for_each(|items| out.extend_from_slice(items));
+        out.extend_from_slice(&group.scope.attributes);
+        group.items.iter().for_each(|items| out.extend_from_slice(items));
+        if !group.schema_url().is_empty() {
+            wire::bytes(0x1a, group.schema_url().as_bytes(), out);
+        }
     }
 }
 
@@ -157,19 +186,26 @@ fn as_json(signal: Signal, resource: &Resource, groups: &[Group<'_>], out: &mut 
     out.extend_from_slice(&resource.bytes);
     out.name(scopes);
     out.push(b'[');
-    for ((name, version), items) in groups {
+    for group in groups {
         out.next();
         out.push(b'{');
         out.name("scope");
         out.push(b'{');
-        out.text("name", text_of(*name));
-        if *version != 0 {
-            out.text("version", text_of(*version));
+        out.text("name", group.name());
+        if !group.version().is_empty() {
+            out.text("version", group.version());
+        }
+        if !group.scope.attributes.is_empty() {
+            out.next();
+            out.extend_from_slice(&group.scope.attributes);
         }
         out.push(b'}');
+        if !group.schema_url().is_empty() {
+            out.text("schemaUrl", group.schema_url());
+        }
         out.name(list);
         out.push(b'[');
-        items.iter().for_each(|items| out.extend_from_slice(items));
+        group.items.iter().for_each(|items| out.extend_from_slice(items));
         // Each item has a comma behind it.
         if out.last() == Some(&b',') {
             out.pop();

@@ -39,6 +39,20 @@ impl Encoder {
         }
     }
 
+    /// The attributes of a record's scope.
+    pub fn scope(&self, record: &Redacted<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Redacted::Span(span) = record else { return out };
+        let Some(scope) = span.scope() else { return out };
+        match self.encoding {
+            Encoding::Protobuf => {
+                Keys::default().attributes(0x1a, scope.attributes, true, &mut out)
+            }
+            Encoding::Json => json::attributes(scope.attributes, true, &mut out),
+        }
+        out
+    }
+
     /// Appends `metric`; how many points it has.
     pub fn metric(&self, metric: &MetricSnapshot, frame: &Frame, out: &mut Vec<u8>) -> u64 {
         match self.encoding {
@@ -48,7 +62,7 @@ impl Encoder {
     }
 }
 
-/// The signal of a record and the id of its scope's name.
+/// The signal of a record and the id of its scope's name, or the word of its tracer.
 pub fn place(record: &Redacted<'_>) -> (Signal, u32) {
     match record {
         Redacted::Log(log) => (Signal::Logs, log.fixed().logger),

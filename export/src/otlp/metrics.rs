@@ -94,7 +94,7 @@ impl Collector {
             let known = scopes.iter_mut().find(|one| (one.name, one.version) == (name, version));
             match known {
                 Some(scope) => scope.items.append(&mut items),
-                None => scopes.push(Scope { name, version, items }),
+                None => scopes.push(Scope { name, version, items, ..Scope::default() }),
             }
         }
         if count > 0 {

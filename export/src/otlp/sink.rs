@@ -52,13 +52,15 @@ impl OtlpSink {
 }
 
 impl Gathered {
-    /// Where items of the scope called `name` go. One that has just been written to is at hand.
+    /// Where items of the scope called `name` go, whose attributes `attributes` encodes. One that
+    /// has just been written to is at hand.
     #[inline]
-    fn scope(&mut self, name: u32) -> &mut Vec<u8> {
+    fn scope(&mut self, name: u32, attributes: impl FnOnce() -> Vec<u8>) -> &mut Vec<u8> {
         let at = match self.scopes.iter().position(|scope| scope.name == name) {
             Some(at) => at,
             None => {
-                self.scopes.push(Scope { name, version: 0, items: Vec::new() });
+                let attributes = attributes();
+                self.scopes.push(Scope { name, attributes, ..Scope::default() });
                 self.scopes.len() - 1
             }
         };
@@ -75,7 +77,8 @@ impl Sink for OtlpSink {
         let (signal, scope) = place(&record.record);
         let limits = self.exporter.queue().limits(signal);
         let lane = &mut self.lanes[signal as usize];
-        let out = lane.open.scope(scope);
+        let attributes = || lane.encoder.scope(&record.record);
+        let out = lane.open.scope(scope, attributes);
         let before = out.len();
         lane.encoder.record(&record.record, record.ticks, &record.clock, out);
         lane.open.bytes += out.len() - before;

@@ -26,13 +26,13 @@ fn protobuf(body: &[u8]) -> Option<[(Vec<u8>, u64); 2]> {
     let whole = inside(body, 1)?;
     let resource = inside(whole, 1)?;
     // Items in order, each with its scope.
-    let mut items: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut items: Vec<Item<'_>> = Vec::new();
     for field in Fields::of(whole) {
         let (2, Field::Bytes(group)) = field else { continue };
-        let scope = inside(group, 1)?;
+        let (scope, schema_url) = (inside(group, 1)?, inside(group, 3));
         for field in Fields::of(group) {
             if let (2, Field::Bytes(item)) = field {
-                items.push((scope, item));
+                items.push(Item { scope, schema_url, item });
             }
         }
     }
@@ -43,15 +43,25 @@ fn protobuf(body: &[u8]) -> Option<[(Vec<u8>, u64); 2]> {
     Some([first, second].map(|half| (rebuild(resource, half), half.len() as u64)))
 }
 
-fn rebuild(resource: &[u8], items: &[(&[u8], &[u8])]) -> Vec<u8> {
+#[derive(Clone, Copy)]
+struct Item<'a> {
+    scope: &'a [u8],
+    schema_url: Option<&'a [u8]>,
+    item: &'a [u8],
+}
+
+fn rebuild(resource: &[u8], items: &[Item<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     wire::message(0x0a, &mut out, |out| {
         wire::bytes(0x0a, resource, out);
         // Items of one scope stand side by side: equal scopes are one slice.
-        for group in items.chunk_by(|a, b| a.0.as_ptr() == b.0.as_ptr()) {
+        for group in items.chunk_by(|a, b| a.scope.as_ptr() == b.scope.as_ptr()) {
             wire::message(0x12, out, |out| {
-                wire::bytes(0x0a, group[0].0, out);
-                group.iter().for_each(|(_, item)| wire::bytes(0x12, item, out));
+                wire::bytes(0x0a, group[0].scope, out);
+                group.iter().for_each(|one| wire::bytes(0x12, one.item, out));
+                if let Some(schema_url) = group[0].schema_url {
+                    wire::bytes(0x1a, schema_url, out);
+                }
             });
         }
     });

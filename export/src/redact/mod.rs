@@ -19,7 +19,7 @@ use coati_core::record::value::Key;
 use crate::genai::{Names, Shown, rename_metrics};
 pub use keep::keep;
 use keys::{KeyRules, MASK};
-pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSpan, Value};
+pub use view::{Event, Fields, Link, List, Map, Redacted, RedactedLog, RedactedSpan, Scope, Value};
 
 /// Applies the rules to records. One per drain thread.
 #[derive(Debug)]

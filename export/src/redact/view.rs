@@ -1,10 +1,11 @@
 //! Records as sinks see them: what is behind them cannot be reached, only what the rules leave.
 
-use coati_core::intern::reserved;
+use coati_core::intern::{Id, reserved};
 use coati_core::record::details::Details;
 use coati_core::record::read::{self, Record};
 use coati_core::record::value::{Key, Value as Plain};
 use coati_core::record::{CallSite, LogFixed, SpanFixed, SpanIds, flags};
+use coati_core::scope;
 use coati_core::span::rules::is_called;
 
 use super::keys::MASK;
@@ -209,6 +210,19 @@ struct Lead<'a> {
     count: usize,
 }
 
+/// An instrumentation scope as sinks see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The id of its name.
+    pub name: Id,
+    /// Its version, empty for none.
+    pub version: &'a str,
+    /// The schema that its names follow, empty for none.
+    pub schema_url: &'a str,
+    /// Its attributes.
+    pub attributes: Fields<'a>,
+}
+
 /// A span as sinks see it.
 #[derive(Debug, Clone, Copy)]
 pub struct RedactedSpan<'a> {
@@ -230,6 +244,18 @@ impl<'a> RedactedSpan<'a> {
     /// Its status description, perhaps empty.
     pub fn description(&self) -> &'a str {
         self.span.description
+    }
+
+    /// The instrumentation scope of its tracer, where that has more than a name.
+    #[inline(always)]
+    pub fn scope(&self) -> Option<Scope<'a>> {
+        let scope = scope::of(self.span.fixed.tracer)?;
+        Some(Scope {
+            name: scope::name(self.span.fixed.tracer),
+            version: scope.version(),
+            schema_url: scope.schema_url(),
+            attributes: Fields::of(scope.attributes(), self.policy),
+        })
     }
 
     /// Its attributes.

@@ -301,7 +301,7 @@ fn store() -> std::sync::Arc<Store> {
 fn metrics(metrics: &[MetricSnapshot], frame: Frame) -> ExportMetricsServiceRequest {
     both!(ExportMetricsServiceRequest, |encoding| {
         let encoder = Encoder::new(encoding);
-        let mut scope = Scope { name: name_id("coati").0, version: 0, items: Vec::new() };
+        let mut scope = Scope { name: name_id("coati").0, ..Scope::default() };
         for metric in metrics {
             encoder.metric(metric, &frame, &mut scope.items);
         }

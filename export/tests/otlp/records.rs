@@ -66,7 +66,7 @@ pub fn request(
         if of == signal {
             let mut items = Vec::new();
             encoder.record(&redacted, ticks, &Clock { timeline }, &mut items);
-            scopes.push(Scope { name, version: 0, items });
+            scopes.push(Scope { name, items, ..Scope::default() });
         }
     }
     compose(signal, &resource(encoding), &scopes.iter().collect::<Vec<_>>())

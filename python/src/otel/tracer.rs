@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use coati_core::ids::{SpanId, TraceId};
 use coati_core::propagate::TraceState;
+use coati_core::record::value::Key;
+use coati_core::scope::Scope;
 use coati_core::span::{Begin, Body, Decided, SpanKind, Start, Tracer as Core};
 use pyo3::ffi;
 use pyo3::ffi::PyObject;
@@ -516,9 +518,28 @@ unsafe extern "C" fn construct(
         let name = args.get_item(0)?.cast_into::<PyString>()?;
         let scope = args.get_item(1).unwrap_or_else(|_| py.None().into_bound(py));
         let core = Core::new(hub().clone(), &name.to_string_lossy());
+        let core = match scope.is_none() {
+            true => core,
+            false => core.with_scope(read_scope(&scope)?),
+        };
         let instead = Cell::new(std::ptr::null_mut());
         Ok(raw::new(Tracer { core, scope: scope.into_ptr(), instead }))
     })
+}
+
+/// A scope with `version`, `schema_url` and `attributes`.
+fn read_scope(given: &Bound<'_, PyAny>) -> PyResult<Scope> {
+    let text = |name: &str| -> PyResult<String> {
+        let text = given.getattr(name)?;
+        if text.is_none() { Ok(String::new()) } else { Ok(convert::printed(&text)?.into_name()) }
+    };
+    let mut scope = Scope::new(&text("version")?, &text("schema_url")?);
+    // SAFETY: a live object.
+    let pairs = unsafe { attributes::pairs(given.py(), given.getattr("attributes")?.as_ptr()) }?;
+    for (name, value) in pairs {
+        scope.add(|encoder| value.encode(encoder, Key::new(&name)));
+    }
+    Ok(scope)
 }
 
 unsafe extern "C" fn name(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {

@@ -3,10 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use coati_core::clock::Timeline;
-use coati_core::intern::{self, Id};
+use coati_core::intern;
 use coati_core::ledger::{Reason, Signal};
 use coati_core::record::flags;
 use coati_core::record::read::Record;
+use coati_core::scope;
 use coati_core::span::Status;
 
 use super::Batch;
@@ -123,7 +124,7 @@ fn take(
         is_error: fixed.status == Status::Error as u8,
         duration_ns: span_times(span, ticks, &Clock { timeline }).duration,
         name: span.name(),
-        tracer: intern::text(Id(fixed.tracer)).unwrap_or_default(),
+        tracer: intern::text(scope::name(fixed.tracer)).unwrap_or_default(),
         attribute: &|name| span.attributes().plain(name),
     };
     tail.take(&seen, ticks, |out| redact::keep(span, bytes, out))

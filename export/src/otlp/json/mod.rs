@@ -8,4 +8,4 @@ mod value;
 pub use log::log;
 pub use metric::metric;
 pub use span::span;
-pub use value::{Member, attribute};
+pub use value::{Member, attribute, attributes};
