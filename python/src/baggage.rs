@@ -19,6 +19,7 @@ use crate::current::{Current, Entry, Node};
 use crate::fields::Layer;
 use crate::gil::Guarded;
 use crate::hub::hub;
+use crate::otel::View;
 use crate::raw::{self, Class, Raw, Table};
 use crate::remote::node_of;
 use crate::scope::Scope;
@@ -336,14 +337,26 @@ pub fn attach(context: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         });
     }
     // SAFETY: a live object whose class is checked.
-    let object = match unsafe { raw::is::<Span>(context.as_ptr()) } {
+    let span = match unsafe { raw::is::<View>(context.as_ptr()) } {
+        // SAFETY: as above.
+        true => unsafe { raw::value::<View>(context.as_ptr()) }.span(py),
+        false => context.clone(),
+    };
+    // SAFETY: as above.
+    let object = match unsafe { raw::is::<Span>(span.as_ptr()) } {
         true => {
             // SAFETY: as above.
-            unsafe { raw::value::<Span>(context.as_ptr()) }.go_on_from(current.node());
-            context.clone().into_ptr()
+            unsafe { raw::value::<Span>(span.as_ptr()) }.go_on_from(current.node());
+            span.into_ptr()
         }
         false => Span::standing_for(node, current.node()),
     };
+    // SAFETY: a span, or null with an error set.
+    if let Some(attached) = (!object.is_null()).then(|| unsafe { raw::value::<Span>(object) })
+        && attached.node().around().is_null()
+    {
+        attached.node().stay_inside(&current);
+    }
     Token::entering(py, object, current)
 }
 

@@ -12,6 +12,7 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
 use crate::current::Node;
+use crate::otel::View;
 use crate::raw::{self, Class, Raw, Table};
 use crate::span::Span;
 use crate::text;
@@ -100,7 +101,8 @@ pub fn state_of(node: &Node) -> *mut PyObject {
     node.state.as_ref().map_or_else(raw::none, |state| text::string(state.as_str()))
 }
 
-/// The ids of a span or span context; `None` for anything else.
+/// The ids of a span, also as OpenTelemetry's API has it, or of a span context; `None` for anything
+/// else.
 pub fn node_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Node> {
     // SAFETY: the class is checked; the object outlives the reference to it.
     unsafe {
@@ -108,6 +110,8 @@ pub fn node_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Node> {
             Some(raw::value::<Span>(object.as_ptr()).node())
         } else if raw::is::<Remote>(object.as_ptr()) {
             Some(&raw::value::<Remote>(object.as_ptr()).node)
+        } else if raw::is::<View>(object.as_ptr()) {
+            Some(raw::value::<View>(object.as_ptr()).native().node())
         } else {
             None
         }

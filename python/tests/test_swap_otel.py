@@ -26,6 +26,7 @@ from opentelemetry.trace import (
     Tracer,
     TraceState,
 )
+from otlp_receiver import Receiver
 
 START, END = 1_700_000_000_000_000_000, 1_700_000_001_500_000_000
 STATE = TraceState([("vendor", "1"), ("other", "x")])
@@ -563,3 +564,61 @@ def test_a_provider_that_is_shut_down(engine: Engine) -> None:
     assert isinstance(provider.get_tracer("t"), trace.NoOpTracer)
     tracer.start_span("goes on").end()
     assert engine.span()["span"] == "goes on"
+
+
+def test_a_scope_is_in_the_line(engine: Engine) -> None:
+    engine.start(redaction={"enabled": False})
+    provider = coati.otel.TracerProvider()
+    given = {"kind": "library", "password": "secret", "list": [1, 2]}
+    provider.get_tracer("plain").start_span("plain").end()
+    provider.get_tracer("whole", "1.2", "https://schema", given).start_span("whole").end()
+    provider.get_tracer("version", "1.2").start_span("version").end()
+    plain, whole, version = engine.spans()
+    assert "scope" not in plain
+    assert whole["tracer"] == "whole"
+    assert whole["scope"] == {
+        "name": "whole",
+        "version": "1.2",
+        "schema_url": "https://schema",
+        "attributes": given,
+    }
+    assert version["scope"] == {"name": "version", "version": "1.2"}
+    coati.configure(redaction={"enabled": True})
+    provider.get_tracer("whole", "1.2", "https://schema", given).start_span("masked").end()
+    assert engine.span()["scope"]["attributes"] == {**given, "password": "[REDACTED]"}
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_a_scope_is_the_receivers(engine: Engine, protocol: str) -> None:
+    receiver = Receiver()
+    sink = {"type": "otlp", "endpoint": receiver.http, "protocol": protocol}
+    engine.start(sinks=[sink], redaction={"enabled": True})
+    provider = coati.otel.TracerProvider()
+    given = {"kind": "library", "password": "secret"}
+    tracers = [
+        provider.get_tracer("whole", "1.2", "https://schema", given),
+        provider.get_tracer("whole", "1.3"),
+        provider.get_tracer("plain"),
+    ]
+    for number in range(2):
+        for tracer in tracers:
+            tracer.start_span(f"{tracer.name} {number}").end()  # type: ignore[attr-defined]
+    assert coati.flush(60)
+    (request,) = receiver.requests
+    receiver.close()
+    scopes = [
+        (
+            one.scope.name,
+            one.scope.version,
+            one.schema_url,
+            {pair.key: pair.value.string_value for pair in one.scope.attributes},
+            [span.name for span in one.spans],
+        )
+        for one in request.resource_spans[0].scope_spans
+    ]
+    masked = {**given, "password": "[REDACTED]"}
+    assert scopes == [
+        ("whole", "1.2", "https://schema", masked, ["whole 0", "whole 1"]),
+        ("whole", "1.3", "", {}, ["whole 0", "whole 1"]),
+        ("plain", "", "", {}, ["plain 0", "plain 1"]),
+    ]

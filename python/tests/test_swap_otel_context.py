@@ -154,6 +154,31 @@ def test_other_values_stay(engine: Engine) -> None:
     assert log["user"] == "u1"
 
 
+def test_coati_takes_the_apis_spans(engine: Engine) -> None:
+    ours = coati.get_tracer("coati")
+    token = context.attach(context.set_value("key", "value"))
+    span: Any = trace.get_tracer("otel").start_span("otel")
+    ours.start_span("child", parent=span).end()
+    ours.start_span("linked", links=[span]).end()
+    headers: dict[str, str] = {}
+    coati.inject(headers, span)
+    with coati.attach(span):
+        assert trace.get_current_span() is span
+        assert current() == id_of(span)
+        assert context.get_value("key") == "value"
+    attached = ours.start_span("attached")
+    with coati.attach(attached):
+        assert context.get_value("key") == "value"
+    attached.end()
+    context.detach(token)
+    span.end()
+    spans = {one["span"]: one for one in engine.spans()}
+    assert set(spans) == {"otel", "child", "linked", "attached"}
+    assert spans["child"]["parent_span_id"] == id_of(span)
+    assert spans["linked"]["links"][0]["span_id"] == id_of(span)
+    assert id_of(span) in headers["traceparent"]
+
+
 def test_a_context_carries_the_fields_to_another_thread(engine: Engine) -> None:
     def work(carried: context.Context) -> None:
         token = context.attach(carried)
