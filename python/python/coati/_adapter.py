@@ -31,13 +31,12 @@ def harmless(function: Callable[..., Any]) -> Callable[..., Any]:
 def _tell(function: Callable[..., Any], error: Exception) -> None:
     try:
         adapter = function.__module__
-        counter("coati.adapter.errors", unit="{error}", description="What adapters failed at").add(
-            1, adapter=adapter
-        )
         kind = (f"{adapter}.{function.__qualname__}", type(error))
         if kind not in _told and len(_told) < LIMIT:
             _told.add(kind)
             get_logger(adapter)._emit(30, "the adapter failed", {"code.function": kind[0]}, error)
+        errors = counter("coati.adapter.errors", unit="{error}", description="Errors of adapters")
+        errors.add(1, adapter=adapter)
     except Exception:
         return
 
