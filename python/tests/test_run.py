@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pkgutil
 import re
@@ -407,6 +408,36 @@ def test_an_adapter_that_fails_is_told(program: Any) -> None:
     program.call([*RUN, "app.py"], COATI_CONFIG_FILE="coati.toml")
     assert program.stdout == "runs\n"
     assert "coati: not attached to prometheus_client: RuntimeError: " in program.stderr
+    (line,) = program.records()
+    assert (line["level"], line["logger"]) == ("warning", "coati.run")
+    assert (line["adapter"], line["exception.type"]) == ("prometheus_client", "RuntimeError")
+    (program.folder / "out.jsonl").unlink()
+    program.call([*RUN, "--quiet", "app.py"], COATI_CONFIG_FILE="coati.toml")
+    assert program.stderr == ""
+    assert program.messages() == ["an adapter failed"]
+
+
+def test_what_is_not_imported_costs_nothing(program: Any) -> None:
+    (program.folder / "app.py").write_text("import json, sys\nprint(json.dumps([*sys.modules]))\n")
+    program.call([*RUN, "--quiet", "app.py"])
+    imported = set(json.loads(program.stdout))
+    assert not {row.module for row in ADAPTERS} & imported
+    for name in ("logging", "asyncio", "multiprocessing", "opentelemetry", "importlib.metadata"):
+        assert name not in imported
+
+
+@pytest.mark.parametrize("options", [["-X", "importtime"], ["-W", "error"], ["-O"], ["-I"], ["-v"]])
+def test_options_of_the_interpreter(both: Both, options: list[str]) -> None:
+    both.write(
+        "app.py", "import logging, sys\nassert False\nprint(sys.flags.optimize, __debug__)\n"
+    )
+    plain = both.call([sys.executable, *options], ["app.py"], "")
+    code = "import sys; sys.path[:0] = {!r}; from coati.cli import main; sys.exit(main())"
+    start = [sys.executable, *options, "-c", code.format(sys.path), "run", "--quiet"]
+    status, out, err = both.call(start, ["app.py"], "")
+    assert (status, out) == plain[:2]
+    errors = [line for line in err.splitlines() if line.startswith(("Assertion", "coati"))]
+    assert errors == [line for line in plain[2].splitlines() if line.startswith("Assertion")]
 
 
 TRACED = """

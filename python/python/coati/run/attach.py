@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from coati import get_logger
 from coati.run.hook import Hook
 from coati.run.table import Adapter
 
@@ -13,7 +14,7 @@ __all__ = ["Attachments"]
 class Attachments:
     """The adapters of one run, and what has become of each.
 
-    An adapter that fails is told in :attr:`failed`; the program does not see it.
+    An adapter that fails is told in :attr:`failed` and in a log line; the program does not see it.
     """
 
     def __init__(self, adapters: Iterable[Adapter]) -> None:
@@ -46,7 +47,7 @@ class Attachments:
                 # One that waits for several modules is told of each.
                 adapter.attach(adapter.load())
             except Exception as error:
-                self.failed[adapter.name] = f"{type(error).__name__}: {error}"
+                self._fail(adapter, error)
             else:
                 self.failed.pop(adapter.name, None)
                 if adapter.name not in self.attached:
@@ -66,4 +67,9 @@ class Attachments:
         try:
             adapter.detach(adapter.load())
         except Exception as error:
-            self.failed[adapter.name] = f"{type(error).__name__}: {error}"
+            self._fail(adapter, error)
+
+    def _fail(self, adapter: Adapter, error: Exception) -> None:
+        self.failed[adapter.name] = f"{type(error).__name__}: {error}"
+        log = get_logger("coati.run")
+        log._emit(30, "an adapter failed", {"adapter": adapter.name}, error)
