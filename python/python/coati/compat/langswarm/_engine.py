@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import threading
@@ -79,6 +80,17 @@ def ensure(config: ObservabilityConfig) -> None:
                 _own.extend(config)
         except coati.ConfigError as error:
             tell("start the engine", error)
+
+
+async def flushed() -> None:
+    """Wait until everything has been written, without keeping the loop from its other tasks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        # Another library's loop.
+        coati.flush()
+    else:
+        await asyncio.to_thread(coati.flush)
 
 
 def started() -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import coati
 from coati.compat.langswarm import _formats, _globals
 from coati.compat.langswarm._config import ObservabilityConfig
-from coati.compat.langswarm._engine import ensure
+from coati.compat.langswarm._engine import ensure, flushed
 from coati.compat.langswarm._levels import level_of
 from coati.compat.langswarm._trouble import tell
 from coati.compat.langswarm.interfaces import ILogger, LogEvent, LogLevel
@@ -239,7 +239,7 @@ class V2Logger(ILogger):
 
     async def flush(self) -> None:
         """Wait until the lines have been written."""
-        coati.flush()
+        await flushed()
 
     def close(self) -> None:
         """Write what is to be written; lines may follow."""

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import coati
+from coati.compat.langswarm._engine import flushed
 from coati.compat.langswarm._levels import SpanStatus, status_of
 from coati.compat.langswarm._trouble import tell
 from coati.compat.langswarm.interfaces import MetricPoint, MetricType, TraceSpan
@@ -112,7 +113,7 @@ class OpenTelemetryExporter:
     async def flush(self) -> None:
         """Wait until everything has been written or sent."""
         if self._initialized:
-            coati.flush()
+            await flushed()
 
     async def shutdown(self) -> None:
         """Flush, and record nothing more by hand."""

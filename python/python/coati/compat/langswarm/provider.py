@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import coati
 from coati.compat.langswarm._config import ObservabilityConfig
-from coati.compat.langswarm._engine import ensure
+from coati.compat.langswarm._engine import ensure, flushed
 from coati.compat.langswarm._levels import level_of
 from coati.compat.langswarm._operation import TracedOperation
 from coati.compat.langswarm.interfaces import IObservabilityProvider, LogLevel
@@ -186,7 +186,7 @@ class ObservabilityProvider(IObservabilityProvider):
 
     async def flush(self) -> None:
         """Wait until everything has been written."""
-        coati.flush()
+        await flushed()
 
     def configure(self, config: Any) -> None:
         """Take another configuration, from now on and for all components."""
