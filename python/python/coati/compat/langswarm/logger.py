@@ -35,6 +35,8 @@ __all__ = [
 _DEBUG, _INFO, _WARNING, _ERROR, _CRITICAL = 10, 20, 30, 40, 50
 #: What has a place of its own in a line; the rest is its metadata.
 _OWN = ("operation", "user_id", "session_id")
+#: Components that are remembered.
+_ROOM = 1000
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 #: What ``set_trace_context`` has set: for whom, the span it was set in, and the two ids.
 _set: ContextVar[tuple[object, str, str | None, str | None] | None] = ContextVar(
@@ -204,6 +206,8 @@ class V2Logger(ILogger):
         name = self._name(component)
         shown = not (component or self.component) or self._is_component_enabled(name)
         emit = coati.get_logger(name)._emit if shown else None
+        if len(self._emits) >= _ROOM:
+            self._emits.clear()
         self._emits[component] = emit
         return emit
 
