@@ -459,6 +459,22 @@ def test_kaizens_names(engine: Any) -> None:
         assert counted[f"{name}_count{labels}"] == 1
 
 
+def test_a_program_that_counts_costs_under_kaizens_name_itself(program: Any) -> None:
+    program.run("""
+        import coati
+        from coati import agents, genai
+        coati.init("x", config={"sinks": [SINK]})
+        genai.set_prices({"gpt-4o": {"input": 2.5}})
+        own = coati.counter("api_cost_usd")
+        agents.configure(metric_names="kaizen")
+        with agents.model("gpt-4o", provider="openai") as call:
+            call.response(usage=genai.Usage(1000, 0))
+        print(own.value(model="gpt-4o", provider="openai"))
+    """)
+    assert float(program.stdout) == pytest.approx(0.0025)
+    assert "could not be recorded" not in str(program.records())
+
+
 def test_langswarms_names(engine: Any) -> None:
     agents.configure(metric_names=["langswarm"])
     run_everything()

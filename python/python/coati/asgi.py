@@ -35,8 +35,8 @@ class Middleware:
             ``scheme://host/path`` one of them is found in is not recorded. ``None`` takes
             ``OTEL_PYTHON_ASGI_EXCLUDED_URLS``, else ``OTEL_PYTHON_EXCLUDED_URLS``.
         redact: parameters of queries whose values are withheld, beside the usual names.
-        route: tells the route of a scope once it is known; ``None`` knows Starlette's, FastAPI's,
-            Litestar's and Quart's ways, and ``scope["coati.route"]``, which any program may set.
+        route: tells the route of a scope once it is known; ``None`` knows Starlette's, FastAPI's
+            and Litestar's ways, and ``scope["coati.route"]``, which any program may set.
         forwarded: whether ``Forwarded`` and ``X-Forwarded-*`` headers are believed. Only for
             servers that are reached through a proxy which sets them.
     """

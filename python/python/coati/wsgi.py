@@ -29,8 +29,8 @@ class Middleware:
             ``scheme://host/path`` one of them is found in is not recorded. ``None`` takes
             ``OTEL_PYTHON_WSGI_EXCLUDED_URLS``, else ``OTEL_PYTHON_EXCLUDED_URLS``.
         redact: parameters of queries whose values are withheld, beside the usual names.
-        route: tells the route of an environment once the response starts; ``None`` knows Flask's,
-            Bottle's and Pyramid's ways, and ``environ["coati.route"]``, which any program may set.
+        route: tells the route of an environment once the response starts; ``None`` knows Flask's
+            and Bottle's ways, and ``environ["coati.route"]``, which any program may set.
         forwarded: whether ``Forwarded`` and ``X-Forwarded-*`` headers are believed. Only for
             servers that are reached through a proxy which sets them.
     """
@@ -130,17 +130,9 @@ def _route_of(environ: dict[str, Any]) -> str | None:
     told = environ.get("coati.route")
     if told:
         return str(told)
-    for key, path in (
-        ("werkzeug.request", ("url_rule", "rule")),
-        ("bottle.route", ("rule",)),
-        ("bfg.routes.route", ("pattern",)),
-    ):
-        found = environ.get(key)
-        for step in path if found is not None else ():
-            found = getattr(found, step, None)
-        if isinstance(found, str):
-            return found if found.startswith("/") else f"/{found}"
-    return None
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None) or environ.get("bottle.route")
+    found = getattr(rule, "rule", None)
+    return found if isinstance(found, str) else None
 
 
 def _watched(body: Any, request: Request, environ: dict[str, Any]) -> Any:

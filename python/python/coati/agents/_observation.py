@@ -25,7 +25,7 @@ class Observation:
     overlap. ``start`` begins a call that ``Run.end`` ends.
     """
 
-    __slots__ = ("_attributes", "_begin", "_fields", "_last", "kind", "logger", "metrics", "name")
+    __slots__ = ("_attributes", "_begin", "_fields", "_last", "kind", "log", "metrics", "name")
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class Observation:
         *,
         fields: Mapping[str, Any] | None = None,
         metrics: tuple[Names, ...] = (),
-        logger: str | None = None,
     ) -> None:
         #: ``agent``, ``tool`` and so on.
         self.kind = kind
         #: What is called; a decorator takes the function's name where there is none.
         self.name = name
-        self.logger = logger or f"coati.agents.{kind}"
+        #: Tells of its calls; ``logs.disabled`` switches them off by its name.
+        self.log = get_logger(f"coati.agents.{kind}")
         self.metrics = metrics
         self._begin = begin
         self._attributes = {key: value for key, value in attributes.items() if value is not None}
@@ -59,7 +59,7 @@ class Observation:
         attributes = dict(self._attributes)
         operation = None
         try:
-            if get_logger(self.logger).is_enabled("critical"):
+            if self.log.is_enabled("critical"):
                 operation = self._begin(name, start_time, attributes)
         except Exception as error:
             failed(f"the start of {self.kind}", error)

@@ -7,7 +7,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from coati import Span, Token, attach, context, current_span, get_logger
+from coati import Span, Token, attach, context, current_span
 from coati.agents._configuration import failed, settings
 from coati.agents._finished import Finished
 from coati.genai import Operation
@@ -174,6 +174,16 @@ class Run:
             failed(f"the end of {self.kind}", error)
 
     def _tell(self, operation: Operation, seconds: float) -> None:
+        if current_span() is operation.span:
+            return self._record(operation, seconds)
+        with attach(operation.span):
+            return self._record(operation, seconds)
+
+    def _record(self, operation: Operation, seconds: float) -> None:
+        self._log(operation, seconds)
+        names = (*self._observation.metrics, *settings.names)
+        if not names:
+            return
         finished = Finished(
             self.kind,
             self.name,
@@ -184,27 +194,27 @@ class Run:
             operation.cost_usd,
             self._agent(),
         )
-        with attach(operation.span):
-            self._log(finished)
-            for record in (*self._observation.metrics, *settings.names):
-                try:
-                    record(finished)
-                except Exception as error:
-                    failed(f"a metric of {self.kind}", error)
+        for record in names:
+            try:
+                record(finished)
+            except Exception as error:
+                failed(f"a metric of {self.kind}", error)
 
-    def _log(self, finished: Finished) -> None:
-        level = settings.level if finished.error is None else 40
-        logger = get_logger(self._observation.logger)
+    def _log(self, operation: Operation, seconds: float) -> None:
+        level = settings.level if self._error is None else 40
         if not level:
             return
-        fields = {**self._fields, **finished.attributes, "duration_s": finished.seconds}
-        if finished.usage is not None:
-            fields |= finished.usage.attributes()
-        if finished.cost_usd is not None:
-            fields["coati.usage.cost_usd"] = finished.cost_usd
-        if finished.error is not None:
-            fields["error.type"] = finished.error
-        logger._emit(level, self._observation.message(self.name), fields, self._exception)
+        fields = {**self._fields, **self._attributes, "duration_s": seconds}
+        usage = operation.usage
+        if usage is not None:
+            fields |= usage.attributes()
+        if operation.cost_usd is not None:
+            fields["coati.usage.cost_usd"] = operation.cost_usd
+        if self._error is not None:
+            fields["error.type"] = self._error
+        observation = self._observation
+        message = observation.message(self.name)
+        observation.log._emit(level, message, fields, self._exception)
 
     def _agent(self) -> str | None:
         run: Run | None = self
