@@ -80,6 +80,7 @@ ADAPTERS = (
     Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
     Adapter("autogen", _AUTOGEN, "autogen-core", "coati.autogen", _autogen),
     Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),
+    Adapter("kaizen", "kaizen.core.autonomy", "kailash-kaizen", "coati.compat.kaizen"),
     Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import coati
 import pytest
 from coati.compat import kaizen as ours
 from conftest import Engine
@@ -247,44 +248,67 @@ def test_the_audit_manager(tmp_path: Path) -> None:
     assert [len(one) for one in same(scenario)] == [1, 2, 1, 1, 2, 2]
 
 
-def test_tracing(engine: Engine) -> None:
-    def scenario(k: Any) -> Any:
-        exporter = InMemorySpanExporter()
-        tracing = k.TracingManager("shop", batch_size=100, exporter=exporter, jaeger_host="h")
-        sizes = tracing.batch_size, tracing.max_export_batch_size, tracing.jaeger_host
-        data = {"tool_name": "x", "count": 3, "ok": True, "rate": 0.5, "list": [1], "none": None}
-        meta = {"parent_span_id": 5, "user": "u"}
-        context = k.HookContext(k.HookEvent.PRE_TOOL_USE, "a1", 1.0, data, meta, "trace")
-        outer = tracing.create_span_from_context(context)
-        bare = k.HookContext(k.HookEvent.POST_AGENT_LOOP, "a1", 1.0, {})
-        spans = [tracing.create_span_from_context(bare, parent_span=outer) for _ in range(3)]
-        tracing.update_span_from_result(outer, k.HookResult(success=True))
-        tracing.update_span_from_result(spans[0], k.HookResult(success=False, error="no"))
-        tracing.record_exception(spans[1], KeyError("gone"))
-        recording = [span.is_recording() for span in (outer, *spans)]
-        for span in (*spans, outer):
-            span.end()
-        assert tracing.force_flush()
-        by_id = {span.context.span_id: span.name for span in exporter.get_finished_spans()}
-        found = [
-            {
-                "name": span.name,
-                "attributes": dict(span.attributes),
-                "status": (span.status.status_code, span.status.description),
-                "events": [(one.name, one.attributes["exception.type"]) for one in span.events],
-                "parent": span.parent and by_id[span.parent.span_id],
-                "service": span.resource.attributes["service.name"],
-            }
-            for span in exporter.get_finished_spans()
-        ]
-        tracing.shutdown()
-        return found, sizes, recording
+def traced(k: Any) -> Any:
+    """What an exporter gets."""
+    exporter = InMemorySpanExporter()
+    tracing = k.TracingManager("shop", batch_size=100, exporter=exporter, jaeger_host="h")
+    sizes = tracing.batch_size, tracing.max_export_batch_size, tracing.jaeger_host
+    data = {"tool_name": "x", "count": 3, "ok": True, "rate": 0.5, "list": [1], "none": None}
+    meta = {"parent_span_id": 5, "user": "u"}
+    context = k.HookContext(k.HookEvent.PRE_TOOL_USE, "a1", 1.0, data, meta, "trace")
+    outer = tracing.create_span_from_context(context)
+    bare = k.HookContext(k.HookEvent.POST_AGENT_LOOP, "a1", 1.0, {})
+    spans = [tracing.create_span_from_context(bare, parent_span=outer) for _ in range(3)]
+    tracing.update_span_from_result(outer, k.HookResult(success=True))
+    tracing.update_span_from_result(spans[0], k.HookResult(success=False, error="no"))
+    tracing.record_exception(spans[1], KeyError("gone"))
+    recording = [span.is_recording() for span in (outer, *spans)]
+    for span in (*spans, outer):
+        span.end()
+    assert tracing.force_flush()
+    by_id = {span.context.span_id: span.name for span in exporter.get_finished_spans()}
+    found = [
+        {
+            "name": span.name,
+            "attributes": dict(span.attributes),
+            "status": (span.status.status_code, span.status.description),
+            "events": [(one.name, one.attributes["exception.type"]) for one in span.events],
+            "parent": span.parent and by_id[span.parent.span_id],
+            "service": span.resource.attributes["service.name"],
+        }
+        for span in exporter.get_finished_spans()
+    ]
+    tracing.shutdown()
+    return found, sizes, recording
 
-    assert len(same(scenario)[0]) == 4
+
+def test_tracing(engine: Engine) -> None:
+    assert len(same(traced)[0]) == 4
     recorded = engine.spans()
     assert sorted(one["span"] for one in recorded) == ["post_agent_loop"] * 3 + ["pre_tool_use"]
     outer = next(one for one in recorded if one["span"] == "pre_tool_use")
     assert {one.get("parent_span_id") for one in recorded} == {None, outer["span_id"]}
+
+
+def test_tracing_without_an_engine() -> None:
+    coati.shutdown(60)
+    assert len(same(traced)[0]) == 4
+
+
+def test_where_spans_go(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    module = importlib.import_module("coati.compat.kaizen.tracing_manager")
+    monkeypatch.setattr(module, "_otlp", lambda *address: asked.append(address))
+    for running in (True, False):
+        if not running:
+            coati.shutdown(60)
+        ours.TracingManager("shop")
+        ours.TracingManager("shop", jaeger_host="jaeger.internal", insecure=False)
+    assert asked == [
+        ("jaeger.internal:4317", False),
+        ("localhost:4317", True),
+        ("jaeger.internal:4317", False),
+    ]
 
 
 def test_the_manager_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

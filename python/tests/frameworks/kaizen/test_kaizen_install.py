@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 from conftest import Program
 
 NAMES = """
@@ -104,6 +107,38 @@ assert owners() == {"kaizen"}
 assert leftovers() == []
 """
     )
+
+
+def test_under_coati_run(program: Program) -> None:
+    """Nothing of the program knows of coati."""
+    (program.folder / "app.py").write_text(
+        """
+import asyncio
+from kaizen.core.autonomy.hooks import HookManager, TracingHook
+from kaizen.core.autonomy.observability import ObservabilityManager
+
+obs = ObservabilityManager("shop", enable_audit=False)
+
+async def main():
+    manager = HookManager()
+    manager.register_hook(TracingHook(obs.tracing))
+    await manager.trigger("pre_tool_use", "one", {"tool_name": "x"}, timeout=60)
+    obs.get_logger("shop").info("inside", steps=3)
+    await manager.trigger("post_tool_use", "one", {"tool_name": "x"}, timeout=60)
+
+asyncio.run(main())
+obs.shutdown()
+"""
+    )
+    program.call([sys.executable, "-m", "coati", "run", "app.py"])
+    lines = program.stderr.splitlines()
+    attached = next(line for line in lines if line.startswith("coati: attached to "))
+    assert "kaizen" in attached
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    spans = {one["span"]: one for one in records if "span" in one}
+    assert spans["post_tool_use"]["parent_span_id"] == spans["pre_tool_use"]["span_id"]
+    logs = [one for one in records if one.get("logger") == "shop"]
+    assert [(one["message"], one["steps"]) for one in logs] == [("inside", 3)]
 
 
 def test_without_the_framework_it_says_what_to_install(program: Program) -> None:
