@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -193,6 +194,19 @@ def test_places_are_the_callers(engine: Any, reset_logging: Any) -> None:
     logging.getLogger("made now").info("here")
     assert stream.getvalue() == f"{os.path.basename(__file__)} here\n"
     assert engine.log()["code.file"] == __file__
+
+
+def test_methods_that_are_awaited(engine: Any, reset_logging: Any) -> None:
+    coati.structlog.install()
+
+    async def main() -> None:
+        await structlog.get_logger().ainfo("awaited", a=1)
+
+    with coati.get_tracer("t").span("s") as span:
+        asyncio.run(main())
+    line = next(line for line in engine.records() if "message" in line)
+    assert (line["message"], line["a"], line["logger"]) == ("awaited", 1, __name__)
+    assert line["span_id"] == span.span_id
 
 
 def test_levels_and_drops_are_the_programs(engine: Any, reset_logging: Any) -> None:

@@ -31,8 +31,10 @@ _LEVELS = {
 }
 #: What structlog's own processors add, and every line has anyway.
 _REPEATED = ("level", "level_number", "timestamp")
-#: Packages that stand between a program and a line, `concurrent` for what is awaited.
+#: Packages that stand between a program and a line.
 _PASSED = frozenset({"coati", "concurrent", "structlog", "threading"})
+#: Where a method was awaited, by a private name of the library.
+_AWAITING: Any = getattr(structlog.contextvars, "_ASYNC_CALLING_STACK", None)
 
 
 def _record(name: str, method: str, event: dict[str, Any], level: int | None = None) -> None:
@@ -123,10 +125,16 @@ class Processor:
 
 
 def _calling_module() -> str:
-    frame = sys._getframe(2)
-    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] in _PASSED:
+    # Methods that are awaited work on another thread.
+    frame = _AWAITING.get(None) if _AWAITING is not None else None
+    if frame is None:
+        frame = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", "structlog"))
+        if name.partition(".")[0] not in _PASSED:
+            return name
         frame = frame.f_back
-    return str(frame.f_globals.get("__name__", "structlog"))
+    return "structlog"
 
 
 _BOUND: Any = structlog.BoundLoggerBase
