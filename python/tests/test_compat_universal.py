@@ -193,19 +193,22 @@ def test_what_agents_and_workflows_do(log: Any, engine: Any) -> None:
         await log.log_agent_execution("ada", "s1", {"prompt": "a@b.io"})
         await log.log_agent_execution("ada", "s1", {}, success=False, error=ValueError("x@y.io"))
         await log.log_workflow_transition("plan", "act", "s1", {"by": ["a@b.io"]})
-        await log.log_performance_metric("latency", 12.5, "ms", "s1", model="m")
+        await log.log_performance_metric("universal.wait", 12.5, "ms", "s1", model="m")
+        await log.log_performance_metric("universal.wait", 2.5, "s")
 
     asyncio.run(main())
-    good, bad, moved, measured = engine.logs()
+    good, bad, moved, measured, other = engine.logs()
     assert (good["level"], bad["level"]) == ("info", "error")
     assert good["execution_context"] == {"prompt": EMAIL}
     assert (bad["success"], bad["error_type"], bad["error_message"]) == (False, "ValueError", EMAIL)
     assert (moved["from_phase"], moved["to_phase"]) == ("plan", "act")
     assert moved["transition_context"] == {"by": [EMAIL]}
-    assert (measured["metric_name"], measured["value"], measured["unit"]) == ("latency", 12.5, "ms")
+    assert (measured["metric_name"], measured["value"]) == ("universal.wait", 12.5)
+    assert (measured["unit"], other["unit"]) == ("ms", "s")
     labels = {"component": "planner", "agent_name": "ada", "success": True}
     assert coati.counter("agent_executions").value(**labels) == 1
-    assert coati.histogram("latency", unit="ms").stats(component="planner").max == 12.5
+    assert coati.histogram("universal.wait", unit="ms").stats(component="planner").max == 12.5
+    assert coati.histogram("universal.wait.s", unit="s").stats(component="planner").max == 2.5
     assert all(line["pii_redacted"] is True for line in (good, bad, moved, measured))
 
 

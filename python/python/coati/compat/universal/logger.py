@@ -191,7 +191,11 @@ class UniversalFrameworkLogger:
             {"event_type": "performance_metric", "session_id": session_id, **fields},
         )
         try:
-            histogram = coati.histogram(metric_name, unit=unit)
+            try:
+                histogram = coati.histogram(metric_name, unit=unit)
+            except coati.MetricError:
+                # The name is another instrument's, or has another unit there.
+                histogram = coati.histogram(f"{metric_name}.{unit}", unit=unit)
             histogram.record(value, component=self.component_name)
         except Exception as error:
             tell("record a value", error)
