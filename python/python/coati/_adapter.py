@@ -141,7 +141,7 @@ def around(entry: Entry | None, current: bool = True) -> dict[str, Any]:
     operation = entry.operation
     if current and entry.current:
         here = current_span()
-        if here.trace_id == operation.span.trace_id:
+        if here is not operation.span and here.trace_id == operation.span.trace_id:
             return {"parent": here, "within": operation}
     return {"parent": operation}
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from coati import get_tracer
 from coati._adapter import Entry, Hidden, Open, around, harmless
 from coati.crewai._events import begin, complete
 
 __all__ = ["Listener", "install", "uninstall"]
 
-_TRACER = "crewai"
+_TRACER = get_tracer("crewai")
 #: Told of so often, or with so little to say, that they are no events of spans.
 _QUIET = frozenset(
     {

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from coati import genai
+from coati import genai, get_tracer
 from coati._adapter import Entry
 
-TRACER = "llama_index"
+TRACER = get_tracer("llama_index")
 _MODEL_CALLS = {
     "chat": "chat",
     "achat": "chat",

@@ -12,13 +12,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from coati import SpanContext, genai
+from coati import SpanContext, genai, get_tracer
 from coati._adapter import Entry, Open, around, harmless, scalars
 from coati.openai_agents._spans import begin, complete
 
 __all__ = ["Processor", "install", "uninstall"]
 
-_TRACER = "openai.agents"
+_TRACER = get_tracer("openai.agents")
 #: Ended traces that are remembered.
 _ENDED = 1000
 
