@@ -395,3 +395,34 @@ fn observed_values_are_absolute() {
     counter.observe_float(-1.0);
     assert_eq!((counter.value(), store.ignored()), (Number::Int(20), 1));
 }
+
+#[test]
+fn what_is_not_observed_any_more_is_not_shown() {
+    let store = store();
+    let gauge = store.instrument(descriptor("g", Kind::Gauge)).unwrap();
+    let of = |name| gauge.series(&[("disk", LabelValue::Str(name))]);
+    let shown = || store.snapshot()[0].series.len();
+    let observe = |name, round| {
+        let series = of(name);
+        series.observe_int(1);
+        series.observed_in(round);
+    };
+    observe("a", 1);
+    observe("b", 1);
+    gauge.show_since(1);
+    assert_eq!(shown(), 2);
+    observe("b", 2);
+    // Until the round is over, all is shown as before.
+    assert_eq!(shown(), 2);
+    gauge.show_since(2);
+    assert_eq!(shown(), 1);
+    // A round that ends late hides nothing of a later one.
+    observe("a", 3);
+    gauge.show_since(3);
+    gauge.show_since(2);
+    assert_eq!(shown(), 1);
+    observe("b", 4);
+    observe("a", 4);
+    gauge.show_since(4);
+    assert_eq!(shown(), 2);
+}

@@ -5,6 +5,8 @@
 //! - Labels whose names become the same are one label with the values joined by `;`. Series that
 //!   then have the same labels (as `1` and `"1"` have) are one line: sums and histograms are added,
 //!   of gauges the last one stands.
+//! - The series of an OpenTelemetry scope have labels that name it; what several scopes call the same
+//!   and count alike is one metric.
 //! - An exponential histogram shows the powers of two that
 //!   [`Descriptor::ladder`](coati_core::metrics::Descriptor::ladder) gives its unit: the same at
 //!   every scrape, in every format. Protobuf has its native buckets besides.
@@ -14,6 +16,7 @@ mod labels;
 mod names;
 mod native;
 mod proto;
+mod scopes;
 mod target;
 mod text;
 
@@ -27,10 +30,10 @@ use names::Names;
 impl Format {
     /// What of a store it shows.
     pub fn read(self, store: &Store) -> Vec<MetricSnapshot> {
-        match self {
+        scopes::as_labels(match self {
             Self::Text | Self::OpenMetrics => store.snapshot_powers(),
             Self::Protobuf => store.snapshot(),
-        }
+        })
     }
 
     /// Appends a page with `target`, where it is given, and all metrics that have series.

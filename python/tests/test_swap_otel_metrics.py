@@ -290,9 +290,21 @@ def test_duplicates(engine: Engine, warned: list[str]) -> None:
     assert sorted(totals, key=str) == [1, 5, None]
     # All of them are in Prometheus' text, under names of their own.
     text = coati.metrics.prometheus_text()
-    assert "twice_total 1" in text
-    assert "twice_milliseconds_count 1" in text
+    assert 'twice_total{otel_scope_name="duplicates"} 1' in text
+    assert 'twice_milliseconds_count{otel_scope_name="duplicates"} 1' in text
     provider.shutdown()
+
+
+def test_two_scopes_are_one_metric_of_prometheus(engine: Engine) -> None:
+    provider = MeterProvider()
+    for scope, version in (("requests", "1"), ("httpx", "2")):
+        histogram = provider.get_meter(scope, version).create_histogram("client.took", "s")
+        histogram.record(3, {"path": "/"})
+    text = coati.metrics.prometheus_text()
+    assert text.count("# TYPE client_took_seconds histogram") == 1
+    for scope, version in (("requests", "1"), ("httpx", "2")):
+        labels = f'otel_scope_name="{scope}",otel_scope_version="{version}",path="/"'
+        assert f"client_took_seconds_count{{{labels}}} 1" in text
 
 
 def test_nothing_is_raised_into_the_program(engine: Engine, warned: list[str]) -> None:
@@ -325,6 +337,29 @@ def test_nothing_is_raised_into_the_program(engine: Engine, warned: list[str]) -
     counter.add("many", {})  # type: ignore[arg-type]
     counter.add(10**30, {})
     assert not MeterProvider().get_meter("").create_counter("c").add(1)  # type: ignore[func-returns-value]
+
+
+def test_what_is_not_observed_any_more(engine: Engine) -> None:
+    def run(kit: Any) -> list[Seen]:
+        reader, rounds = InMemoryMetricReader(), iter(range(9))
+        provider = kit(metric_readers=[reader])
+        meter = provider.get_meter("moving")
+        asked = [-1]
+
+        def moving(_: CallbackOptions) -> list[Observation]:
+            return [Observation(asked[0], {"disk": asked[0] % 3}), Observation(7, {"disk": "all"})]
+
+        meter.create_observable_gauge("used", [moving, lambda _: [Observation(asked[0])]])
+        meter.create_observable_counter("read", [moving])
+        meter.create_observable_up_down_counter("open", [moving])
+        told = []
+        for asked[0] in rounds:
+            told.append(seen(reader.get_metrics_data()))
+        provider.shutdown()
+        return told
+
+    assert run(MeterProvider) == run(SdkProvider)
+    assert 'disk="all"' in coati.metrics.prometheus_text()
 
 
 def test_callbacks_that_fail(engine: Engine) -> None:

@@ -6,7 +6,7 @@ use super::label::{Canonical, Label, LabelPolicy, LabelValue, within};
 use super::registry::Registry;
 use super::series::{Core, Series};
 use super::view::LabelFilter;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub struct Instrument {
     room: usize,
     /// Which labels its series have; `None`: all.
     labels: Option<LabelFilter>,
+    /// Numbers that were observed before this round are not shown.
+    since: AtomicU64,
 }
 
 impl Instrument {
@@ -46,7 +48,14 @@ impl Instrument {
         let registry = common.registry.clone();
         let core = Arc::new(Core { id, descriptor, registry });
         let room = common.max_series.saturating_sub(1);
-        Self { core, common, series: Mutex::new(Vec::new()), room, labels }
+        Self {
+            core,
+            common,
+            series: Mutex::new(Vec::new()),
+            room,
+            labels,
+            since: AtomicU64::new(0),
+        }
     }
 
     /// One that has the overflow series alone.
@@ -142,6 +151,23 @@ impl Instrument {
         all.push(series.clone());
         index.insert(&shared, at, series.clone());
         Some(series)
+    }
+
+    /// Shows only what was observed in this round or later, once all has been: of two that observe
+    /// at a time, the later round counts.
+    pub fn show_since(&self, round: u64) {
+        // Relaxed: a reader that is early shows what was there before.
+        self.since.fetch_max(round, Ordering::Relaxed);
+    }
+
+    /// Calls `each` for the series that are shown, oldest first.
+    pub(super) fn for_each_shown(&self, mut each: impl FnMut(&Arc<Series>)) {
+        let since = self.since.load(Ordering::Relaxed);
+        self.for_each(|series| {
+            if series.is_shown(since) {
+                each(series);
+            }
+        });
     }
 
     /// All series, oldest first.

@@ -33,7 +33,8 @@ pub struct Series {
     /// Set by the first float add: from then on the value reads as a float.
     floats: AtomicBool,
     pub(super) id: u32,
-    /// Era (upper half, one per reset) and number of the window in which extremes are gathered.
+    /// Of a histogram: era (upper half, one per reset) and number of the window in which extremes
+    /// are gathered. Of a number: the last round in which it was observed.
     stamp: AtomicU64,
     /// A gauge's value in `float`; the counter beyond the shard budget; an observed counter.
     shared: SharedPair,
@@ -235,6 +236,19 @@ impl Series {
             Kind::Gauge => self.set(total),
             Kind::Histogram => self.ignore(),
         }
+    }
+
+    /// Says that a number was observed in a round; see [`super::Instrument::show_since`].
+    pub fn observed_in(&self, round: u64) {
+        if self.histogram.is_none() {
+            // Relaxed: a number that publishes nothing.
+            self.stamp.fetch_max(round, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a reader that asks for what was observed since that round is shown it.
+    pub(super) fn is_shown(&self, since: u64) -> bool {
+        since == 0 || self.histogram.is_some() || self.stamp.load(Ordering::Relaxed) >= since
     }
 
     /// Records into a histogram. NaN and infinities are ignored, as OpenTelemetry asks.

@@ -247,7 +247,7 @@ impl Store {
         let any = registry.exemplars.are_any();
         let metrics = instruments.iter().map(|instrument| {
             let mut series = Vec::with_capacity(instrument.len());
-            instrument.for_each(|one| {
+            instrument.for_each_shown(|one| {
                 let value = value(one, &shards);
                 let labels = one.labels().clone();
                 let exemplars = if any { registry.exemplars.read(one.id) } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! Observable instruments: functions that are asked when metrics are read.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use coati_core::metrics::{Descriptor, Kind};
@@ -21,6 +21,9 @@ struct Observable {
     instrument: coati_core::instrument::Instrument,
     callback: Py<PyAny>,
 }
+
+/// Numbers the rounds in which all are asked.
+static ROUNDS: AtomicU64 = AtomicU64::new(1);
 
 static OBSERVABLES: Guarded<Vec<Observable>> = Guarded::new(Vec::new());
 
@@ -61,9 +64,10 @@ pub fn run(py: Python<'_>) -> PyResult<()> {
     }) else {
         return Ok(());
     };
-    for (instrument, callback) in all {
+    let round = ROUNDS.fetch_add(1, Ordering::Relaxed);
+    for (instrument, callback) in &all {
         let name = instrument.descriptor().name.to_string();
-        match one(&instrument, callback.bind(py)) {
+        match one(instrument, callback.bind(py), round) {
             Ok(()) => note(&name, None),
             Err(error) => {
                 let reason = printed(error.value(py))?;
@@ -72,6 +76,14 @@ pub fn run(py: Python<'_>) -> PyResult<()> {
                 tolerate(py, error)?;
                 note(&name, Some(&format!("{kind}: {reason}")));
             }
+        }
+    }
+    for (instrument, _) in &all {
+        // OpenTelemetry shows what has just been observed and nothing else.
+        if instrument.descriptor().scope.is_some()
+            && let Some(instrument) = instrument.resolve()
+        {
+            instrument.show_since(round);
         }
     }
     prometheus::collect(py)
@@ -87,13 +99,14 @@ fn note(metric: &str, reason: Option<&str>) {
 fn one(
     instrument: &coati_core::instrument::Instrument,
     callback: &Bound<'_, PyAny>,
+    round: u64,
 ) -> PyResult<()> {
     let told = callback.call0()?;
     if told.is_none() {
         return Ok(());
     }
     if told.hasattr("__float__")? {
-        return observe(instrument, &told, &Labels::none());
+        return observe(instrument, &told, &Labels::none(), round);
     }
     for item in told.try_iter()? {
         let item = item?;
@@ -107,7 +120,7 @@ fn one(
             Some(labels) => Labels::of_mapping(&labels)?,
             None => Labels::none(),
         };
-        observe(instrument, &value, &labels)?;
+        observe(instrument, &value, &labels, round)?;
     }
     Ok(())
 }
@@ -116,6 +129,7 @@ fn observe(
     instrument: &coati_core::instrument::Instrument,
     value: &Bound<'_, PyAny>,
     labels: &Labels,
+    round: u64,
 ) -> PyResult<()> {
     // SAFETY: a live object.
     let amount = unsafe { Amount::of(value.py(), value.as_ptr()) }?;
@@ -124,6 +138,7 @@ fn observe(
             Amount::Int(value) => series.observe_int(value),
             Amount::Float(value) => series.observe_float(value),
         }
+        series.observed_in(round);
     }
     Ok(())
 }

@@ -11,14 +11,18 @@ use crate::engine::started;
 use crate::metrics::instrument::number;
 use crate::metrics::observe;
 
-/// All series of scopes now, after asking observable instruments, and since when they count:
+/// All series of scopes now, after asking observable instruments if so said, and since when they
+/// count:
 /// `(began, [(scope, kind, name, unit, description, bounds, points)])`. A point is
 /// `(attributes, value, exemplars)`.
 #[pyfunction]
-pub fn _otel_metrics(py: Python<'_>) -> PyResult<(u64, Bound<'_, PyList>)> {
+#[pyo3(signature = (ask, /))]
+pub fn _otel_metrics(py: Python<'_>, ask: bool) -> PyResult<(u64, Bound<'_, PyList>)> {
     let list = PyList::empty(py);
     let Some(started) = started() else { return Ok((0, list)) };
-    observe::run(py)?;
+    if ask {
+        observe::run(py)?;
+    }
     let began = started.core.metrics().map_or(0, |store| store.began());
     for metric in started.core.snapshot_asked() {
         if metric.descriptor.scope.is_some() && !metric.series.is_empty() {

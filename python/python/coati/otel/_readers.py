@@ -106,13 +106,13 @@ class Collected:
         self._start = self._last = time.time_ns()
         #: What of each series it is not told: what had been counted before, or told already.
         self._bases: dict[Any, Any] = {}
-        for scope, _, name, _, _, _, points in _native._otel_metrics()[1]:
+        for scope, _, name, _, _, _, points in _native._otel_metrics(False)[1]:
             for attributes, value, _ in points:
                 self._bases[_key(scope, name, attributes)] = value
 
     def read(self) -> MetricsData | None:
         """All that has been counted since the reader came, or since it read last."""
-        began, rows = _native._otel_metrics()
+        began, rows = _native._otel_metrics(True)
         now, last = time.time_ns(), self._last
         self._last = now
         streams = self._provider._streams()
