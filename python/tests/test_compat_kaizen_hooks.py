@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from enum import Enum
 from typing import Any
 
@@ -328,3 +329,25 @@ def test_audit_and_logging() -> None:
     other = HookContext(HookEvent.PRE_TOOL_USE, "a1", 5.0, {})
     assert asyncio.run(hook.handle(other)).data == {"skipped": True, "reason": "event_filter"}
     assert asyncio.run(LoggingHook(redact_sensitive=False).handle(context)).success
+
+
+def test_threads_keep_their_own(manager: HookManager, tracing: Tracing) -> None:
+    """One agent, one tool, six threads: nothing in common but the hooks."""
+
+    def work(thread: int) -> None:
+        for number in range(100):
+            what = {"tool_name": "x", "thread": thread, "number": number}
+            asyncio.run(fire(manager, "pre_tool_use", **what))
+            asyncio.run(fire(manager, "post_tool_use", **what))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended = tracing.named("post_tool_use")
+    assert len(ended) == 600
+    for span in ended:
+        assert span.parent is not None
+        assert span.parent.data == span.data
+    assert all(span.ended == 1 for span in tracing.spans)

@@ -6,9 +6,9 @@ import asyncio
 from contextvars import ContextVar
 from itertools import count
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeVar
 
-from coati.compat.kaizen.hooks.types import HookContext
+from coati.compat.kaizen.hooks.types import HookContext, HookEvent
 
 __all__ = ["Operation", "Pairs"]
 
@@ -19,6 +19,8 @@ _NAMES = ("tool_name", "specialist_name", "model")
 #: Open operations; an older one is given up.
 _LIMIT = 10_000
 _numbers = count()
+_KINDS = sorted({event.value.partition("_")[2] for event in HookEvent})
+_K = TypeVar("_K")
 
 
 class Operation:
@@ -79,74 +81,83 @@ class Pairs:
     """
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], list[Operation]] = {}
-        self._count = 0
+        #: By number, oldest first.
+        self._open: dict[int, Operation] = {}
+        self._kinds: dict[tuple[str, str], list[Operation]] = {}
+        self._traces: dict[str, list[Operation]] = {}
 
     def begin(self, context: HookContext, what: Any) -> Operation | None:
         """Remember an operation; returns one that was given up for it."""
         operation = Operation(self, context, what)
         operation.outer = _nearest(None)
-        self._open.setdefault((operation.agent, operation.kind), []).append(operation)
+        self._open[operation.number] = operation
+        _add(self._kinds, (operation.agent, operation.kind), operation)
+        if operation.trace:
+            _add(self._traces, operation.trace, operation)
         _current.set(operation)
-        self._count += 1
-        return self._give_up() if self._count > _LIMIT else None
+        return self._give_up() if len(self._open) > _LIMIT else None
 
     def inside(self, context: HookContext) -> Operation | None:
         """What a new event happens inside of: the latest of its trace, else of this task, else of
         its agent and thread, if that began in a loop which has ended: who calls hooks from code
         that is not asynchronous runs a loop for each."""
-        every = [one for ones in list(self._open.values()) for one in list(ones)]
-        every.sort(key=lambda one: one.number, reverse=True)
-        for one in every:
-            if context.trace_id and one.trace == context.trace_id:
-                return one
+        same = list(self._traces.get(context.trace_id or "", ()))
+        if same:
+            return same[-1]
         mine = _nearest(self)
         if mine is not None:
             return mine
         thread = get_ident()
-        for one in every:
-            bridged = one.loop is not None and one.loop.is_closed()
-            if bridged and one.agent == context.agent_id and one.thread == thread:
-                return one
-        return None
+        bridged = [
+            one
+            for kind in _KINDS
+            for one in list(self._kinds.get((context.agent_id, kind), ()))
+            if one.thread == thread and one.loop is not None and one.loop.is_closed()
+        ]
+        return max(bridged, key=lambda one: one.number, default=None)
 
     def end(self, context: HookContext) -> Operation | None:
         """The operation that ends, which is forgotten."""
-        key = (context.agent_id, kind_of(context))
         while True:
-            found = self._match(context, self._open.get(key, []))
-            if found is None:
-                return None
-            try:
-                self._open[key].remove(found)
-            except (KeyError, ValueError):
-                # Another thread has ended it.
-                continue
-            if not self._open[key]:
-                self._open.pop(key, None)
-            self._closed(found)
-            return found
+            found = self._match(context)
+            # Another thread may be ending it.
+            if found is None or self._close(found):
+                return found
 
     def clear(self) -> None:
         """Forget all."""
-        for ones in list(self._open.values()):
-            for one in list(ones):
-                one.open = False
-        self._open.clear()
-        self._count = 0
+        for one in list(self._open.values()):
+            self._close(one)
 
-    def _closed(self, operation: Operation) -> None:
+    def _close(self, operation: Operation) -> bool:
+        if self._open.pop(operation.number, None) is None:
+            return False
         operation.open = False
-        self._count -= 1
         if _current.get() is operation:
             _current.set(operation.outer)
+        _remove(self._kinds, (operation.agent, operation.kind), operation)
+        _remove(self._traces, operation.trace or "", operation)
+        return True
 
-    def _match(self, context: HookContext, ones: list[Operation]) -> Operation | None:
+    def _give_up(self) -> Operation | None:
+        while True:
+            try:
+                oldest = next(iter(self._open.values()), None)
+            except RuntimeError:
+                # Another thread has changed it.
+                continue
+            if oldest is None or self._close(oldest):
+                return oldest
+
+    def _match(self, context: HookContext) -> Operation | None:
+        ones = self._kinds.get((context.agent_id, kind_of(context)), [])
         name, call = _first(context, _NAMES), _first(context, _IDS)
         mine = self._mine()
         thread = get_ident()
         best: tuple[tuple[bool, ...], Operation] | None = None
         for one in reversed(list(ones)):
+            if not one.open:
+                continue
             if name is not None and one.name is not None and name != one.name:
                 continue
             if call is not None and one.call is not None and call != one.call:
@@ -170,13 +181,24 @@ class Pairs:
             one = one.outer
         return found
 
-    def _give_up(self) -> Operation | None:
-        every = [one for ones in list(self._open.values()) for one in list(ones)]
-        oldest = min(every, key=lambda one: one.number, default=None)
-        if oldest is not None:
-            self._open[oldest.agent, oldest.kind].remove(oldest)
-            self._closed(oldest)
-        return oldest
+
+def _add(places: dict[_K, list[Operation]], key: _K, operation: Operation) -> None:
+    while True:
+        ones = places.setdefault(key, [])
+        ones.append(operation)
+        # Another thread may have found the list empty and taken it away.
+        if places.get(key) is ones:
+            return
+
+
+def _remove(places: dict[_K, list[Operation]], key: _K, operation: Operation) -> None:
+    ones = places.get(key, [])
+    while operation in ones:
+        ones.remove(operation)
+    if not ones:
+        # What another thread has added meanwhile is put back.
+        for one in places.pop(key, ()):
+            _add(places, key, one)
 
 
 def _nearest(pairs: Pairs | None) -> Operation | None:
