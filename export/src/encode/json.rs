@@ -145,17 +145,25 @@ impl JsonEncoder {
 
     #[inline(always)]
     fn log_fields(&mut self, mut fields: Fields<'_>, layered: bool, line: &mut Line<'_>) {
+        if fields.are_renamed() {
+            return fields.shown(&mut |key, value| self.log_field(key, value, line));
+        }
         while let Some((key, value)) = fields.next() {
             // Later layers win: call fields over bound ones over those of the context.
             if layered && fields.has(key) {
                 continue;
             }
-            match key {
-                Key::Id(id) => self.line_keys.put(id, line, line_key),
-                Key::Text(name) => line.rarely(|out| line_key(Id(0), name, out)),
-            }
-            put_value(value, line);
+            self.log_field(key, value, line);
         }
+    }
+
+    #[inline(always)]
+    fn log_field(&mut self, key: Key<'_>, value: Value<'_>, line: &mut Line<'_>) {
+        match key {
+            Key::Id(id) => self.line_keys.put(id, line, line_key),
+            Key::Text(name) => line.rarely(|out| line_key(Id(0), name, out)),
+        }
+        put_value(value, line);
     }
 
     #[inline(never)]
@@ -282,20 +290,28 @@ impl JsonEncoder {
         }
         line.put(b",\"attributes\":{");
         let mut first = true;
+        if fields.are_renamed() {
+            fields.shown(&mut |key, value| self.attribute(key, value, &mut first, line));
+            return line.put(b"}");
+        }
         while let Some((key, value)) = fields.next() {
-            if fields.has(key) {
-                continue;
+            if !fields.has(key) {
+                self.attribute(key, value, &mut first, line);
             }
-            if !std::mem::take(&mut first) {
-                line.put(b",");
-            }
-            match key {
-                Key::Id(id) => self.attribute_keys.put(id, line, attribute_key),
-                Key::Text(name) => line.rarely(|out| attribute_key(Id(0), name, out)),
-            }
-            put_value(value, line);
         }
         line.put(b"}");
+    }
+
+    #[inline(always)]
+    fn attribute(&mut self, key: Key<'_>, value: Value<'_>, first: &mut bool, line: &mut Line<'_>) {
+        if !std::mem::take(first) {
+            line.put(b",");
+        }
+        match key {
+            Key::Id(id) => self.attribute_keys.put(id, line, attribute_key),
+            Key::Text(name) => line.rarely(|out| attribute_key(Id(0), name, out)),
+        }
+        put_value(value, line);
     }
 }
 

@@ -110,14 +110,11 @@ impl PrettyEncoder {
         out: &mut Vec<u8>,
     ) -> Option<Value<'a>> {
         let mut stack = None;
-        while let Some((key, value)) = fields.next() {
-            if repeated && fields.has(key) {
-                continue;
-            }
+        let mut append = |key, value| {
             let name = match key {
                 Key::Id(reserved::EXCEPTION_STACKTRACE) => {
                     stack = Some(value);
-                    continue;
+                    return;
                 }
                 Key::Id(id) => intern::text(id).unwrap_or("?"),
                 Key::Text(name) => name,
@@ -135,6 +132,15 @@ impl PrettyEncoder {
                     write_value(value, &mut json);
                     printable(&String::from_utf8_lossy(&json), 0, out);
                 }
+            }
+        };
+        if fields.are_renamed() {
+            fields.shown(&mut append);
+            return stack;
+        }
+        while let Some((key, value)) = fields.next() {
+            if !repeated || !fields.has(key) {
+                append(key, value);
             }
         }
         stack

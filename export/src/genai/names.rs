@@ -50,7 +50,6 @@ pub(super) const PROVIDER: &str = "gen_ai.provider.name";
 /// What names become, with the ids that stand for them in records.
 #[derive(Debug)]
 pub struct Names {
-    shown: Shown,
     /// A name as recorded, and as shown in its place.
     replaced: Box<[Pair]>,
     /// A name as recorded, and as shown beside it.
@@ -86,14 +85,7 @@ impl Names {
                 (pairs(newest()), pairs(twice))
             }
         };
-        Self { shown, replaced, doubled }
-    }
-
-    /// Whether `name` is shown by another one, or by another one too.
-    pub fn concerns(&self, name: &str) -> bool {
-        [&self.replaced, &self.doubled]
-            .into_iter()
-            .any(|pairs| pairs.iter().any(|pair| pair.from == name))
+        Self { replaced, doubled }
     }
 
     /// What is shown in place of `name`; `None` leaves it.
@@ -104,11 +96,6 @@ impl Names {
     /// What is shown beside `name`.
     pub fn beside(&self, name: &str) -> Option<Key<'static>> {
         found(&self.doubled, name)
-    }
-
-    /// Whether anything is shown twice.
-    pub fn doubles(&self) -> bool {
-        self.shown == Shown::Both
     }
 
     /// The value of `key`, as it is shown: the names of providers have changed, too.

@@ -69,7 +69,7 @@ fn rewrite(span: &RedactedSpan<'_>, encoder: &mut Encoder<'_>) -> usize {
 }
 
 fn write_fields(fields: Fields<'_>, encoder: &mut Encoder<'_>) {
-    for (key, value) in fields.as_recorded() {
+    for (key, value) in fields {
         write(key, value, encoder);
     }
 }

@@ -39,8 +39,6 @@ enum Verdict {
     Unknown,
     Passes,
     Masked,
-    /// It is shown by another name, or by another one too.
-    Renamed,
 }
 
 impl Redactor {
@@ -69,22 +67,10 @@ impl Redactor {
             Key::Id(id) => match self.known(id) {
                 Verdict::Passes => false,
                 Verdict::Masked => true,
-                Verdict::Unknown | Verdict::Renamed => self.judge(id) == Verdict::Masked,
+                Verdict::Unknown => self.judge(id),
             },
             Key::Text(name) => self.masks_name(name),
         }
-    }
-
-    /// Whether anything is shown by two names.
-    #[inline(always)]
-    fn doubles(&self) -> bool {
-        self.names.as_ref().is_some_and(Names::doubles)
-    }
-
-    /// Whether a field passes as it is.
-    #[inline(always)]
-    fn passes(&self, key: Key<'_>) -> bool {
-        matches!(key, Key::Id(id) if self.known(id) == Verdict::Passes)
     }
 
     #[inline(always)]
@@ -96,21 +82,16 @@ impl Redactor {
     /// Judges a name for the first time. One that cannot be found is withheld.
     #[cold]
     #[inline(never)]
-    fn judge(&self, id: Id) -> Verdict {
-        let verdict = match intern::text(id) {
-            Some(name) if self.masks_name(name) => Verdict::Masked,
-            Some(name) if self.names.as_ref().is_some_and(|names| names.concerns(name)) => {
-                Verdict::Renamed
-            }
-            Some(_) => Verdict::Passes,
-            None if self.rules.is_some() => return Verdict::Masked,
-            None => return Verdict::Passes,
+    fn judge(&self, id: Id) -> bool {
+        let masked = match intern::text(id) {
+            Some(name) => self.masks_name(name),
+            None => return self.rules.is_some(),
         };
         if let Some(page) = self.known.get(id.0 as usize / PAGE) {
             let page = page.get_or_init(|| Box::new([const { Cell::new(Verdict::Unknown) }; PAGE]));
-            page[id.0 as usize % PAGE].set(verdict);
+            page[id.0 as usize % PAGE].set(if masked { Verdict::Masked } else { Verdict::Passes });
         }
-        verdict
+        masked
     }
 
     #[cold]

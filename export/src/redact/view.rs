@@ -24,48 +24,6 @@ pub(super) fn redacted<'a>(record: Record<'a>, redactor: &'a Redactor) -> Redact
 struct Policy<'a>(&'a Redactor);
 
 impl<'a> Policy<'a> {
-    /// A field as it is shown; `None` where another one of the record is shown by its name.
-    #[inline(always)]
-    fn field(
-        self,
-        key: Key<'a>,
-        value: read::Value<'a>,
-        whole: read::Fields<'a>,
-    ) -> Option<(Key<'a>, Value<'a>)> {
-        if self.0.passes(key) {
-            return Some((key, self.inside(value)));
-        }
-        self.judged(key, value, whole)
-    }
-
-    #[inline(never)]
-    fn judged(
-        self,
-        key: Key<'a>,
-        value: read::Value<'a>,
-        whole: read::Fields<'a>,
-    ) -> Option<(Key<'a>, Value<'a>)> {
-        let value = self.by_key(key, value);
-        match self.instead(key) {
-            None => Some((key, value)),
-            Some(shown) if has_recorded(whole, shown) => None,
-            Some(shown) => Some((shown, self.named(shown, value))),
-        }
-    }
-
-    /// The name that is shown in place of this one.
-    fn instead(self, key: Key<'_>) -> Option<Key<'static>> {
-        self.0.names.as_ref()?.instead(name_of(key))
-    }
-
-    /// The value under the name that is shown.
-    fn named(self, key: Key<'_>, value: Value<'a>) -> Value<'a> {
-        match (&self.0.names, value) {
-            (Some(names), Value::Str(text, 0)) => Value::Str(names.value(key, text), 0),
-            (_, value) => value,
-        }
-    }
-
     #[inline(always)]
     fn by_key(self, key: Key<'_>, value: read::Value<'a>) -> Value<'a> {
         if self.0.masks(key) { MASKED } else { self.inside(value) }
@@ -106,10 +64,6 @@ impl Policy<'_> {
 }
 
 const MASKED: Value<'static> = Value::Str(MASK, 0);
-
-fn has_recorded(mut fields: read::Fields<'_>, key: Key<'_>) -> bool {
-    fields.any(|(other, _)| name_of(other) == name_of(key))
-}
 
 /// A record as sinks see it.
 #[derive(Debug, Clone, Copy)]
@@ -194,7 +148,7 @@ impl<'a> RedactedLog<'a> {
     /// The fields.
     #[inline(always)]
     pub fn fields(&self) -> Fields<'a> {
-        let mut fields = Fields::of(self.log.fields, self.policy);
+        let mut fields = Fields { fields: self.log.fields, policy: self.policy };
         for _ in 0..self.lead().count {
             fields.skip_one();
         }
@@ -254,13 +208,13 @@ impl<'a> RedactedSpan<'a> {
             name: scope::name(self.span.fixed.tracer),
             version: scope.version(),
             schema_url: scope.schema_url(),
-            attributes: Fields::of(scope.attributes(), self.policy),
+            attributes: Fields { fields: scope.attributes(), policy: self.policy },
         })
     }
 
     /// Its attributes.
     pub fn attributes(&self) -> Fields<'a> {
-        Fields::of(self.span.attributes, self.policy)
+        Fields { fields: self.span.attributes, policy: self.policy }
     }
 
     /// Whether the rules withhold anything of it.
@@ -279,7 +233,7 @@ impl<'a> RedactedSpan<'a> {
             name: event.name,
             time: event.fixed.time,
             dropped_attributes: event.fixed.dropped_attributes,
-            attributes: Fields::of(event.attributes, policy),
+            attributes: Fields { fields: event.attributes, policy },
         })
     }
 
@@ -295,7 +249,7 @@ impl<'a> RedactedSpan<'a> {
             ids: link.ids,
             flags: link.flags,
             state: link.state,
-            attributes: Fields::of(link.attributes, policy),
+            attributes: Fields { fields: link.attributes, policy },
         })
     }
 }
@@ -330,27 +284,13 @@ pub struct Link<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     fields: read::Fields<'a>,
-    whole: read::Fields<'a>,
-    /// How many have been looked at for a second name.
-    doubled: u32,
     policy: Policy<'a>,
 }
 
 impl<'a> Fields<'a> {
-    #[inline(always)]
-    fn of(fields: read::Fields<'a>, policy: Policy<'a>) -> Self {
-        Self { fields, whole: fields, doubled: 0, policy }
-    }
-
-    /// The same by the names by which they were recorded.
-    pub fn as_recorded(self) -> impl Iterator<Item = (Key<'a>, Value<'a>)> {
-        let Self { fields, policy, .. } = self;
-        fields.map(move |(key, value)| (key, policy.by_key(key, value)))
-    }
-
     /// The value recorded as `name`, where it is a plain one.
-    pub fn plain(self, name: &str) -> Option<Plain<'a>> {
-        let (_, value) = self.as_recorded().find(|&(key, _)| is_called(key, name))?;
+    pub fn plain(mut self, name: &str) -> Option<Plain<'a>> {
+        let (_, value) = self.find(|&(key, _)| is_called(key, name))?;
         Some(match value {
             Value::Bool(value) => Plain::Bool(value),
             Value::I64(value) => Plain::I64(value),
@@ -371,42 +311,50 @@ impl<'a> Fields<'a> {
     #[inline(never)]
     fn skip_one(&mut self) {
         self.fields.next();
-        self.whole = self.fields;
     }
 
     /// Whether a field with this key is still to come.
-    #[inline(always)]
     pub fn has(mut self, key: Key<'_>) -> bool {
-        if self.policy.0.names.is_some() {
-            return self.shows(key);
-        }
         self.fields.any(|(other, _)| other == key)
     }
 
-    #[cold]
-    fn shows(mut self, key: Key<'_>) -> bool {
-        let Self { policy, whole, .. } = self;
-        self.fields.any(|(other, _)| match policy.instead(other) {
-            None => other == key,
-            Some(shown) => shown == key && !has_recorded(whole, shown),
-        })
+    /// Whether some may be shown by other names than those recorded: [`Fields::shown`] then gives
+    /// what sinks show, where the iterator gives the recorded.
+    #[inline(always)]
+    pub fn are_renamed(&self) -> bool {
+        self.policy.0.names.is_some()
     }
 
-    /// The next field that is shown by a second name.
+    /// Hands over the fields by the names that are shown, some of them by two. Of equal names the
+    /// last counts.
     #[cold]
-    fn double(&mut self) -> Option<(Key<'a>, Value<'a>)> {
-        let names = self.policy.0.names.as_ref()?;
-        loop {
-            let mut rest = self.whole.skip(self.doubled as usize);
-            let (key, value) = rest.next()?;
-            self.doubled += 1;
-            let Some(second) = names.beside(name_of(key)) else { continue };
-            // Of equal names the last counts, and one recorded by its second name as it is.
-            let by_itself = name_of(second) == name_of(key);
-            let again = rest.any(|(other, _)| other == key);
-            if !again && (by_itself || !has_recorded(self.whole, second)) {
-                return Some((second, self.policy.named(second, self.policy.by_key(key, value))));
+    #[inline(never)]
+    pub fn shown(self, take: &mut dyn FnMut(Key<'a>, Value<'a>)) {
+        let Some(names) = &self.policy.0.names else { return };
+        let first = |key| names.instead(name_of(key)).or(Some(key));
+        self.named(&first, take);
+        self.named(&|key| names.beside(name_of(key)), take);
+    }
+
+    fn named(
+        mut self,
+        name: &dyn Fn(Key<'a>) -> Option<Key<'a>>,
+        take: &mut dyn FnMut(Key<'a>, Value<'a>),
+    ) {
+        while let Some((key, value)) = self.next() {
+            let Some(shown) = name(key) else { continue };
+            let mut rest = self.fields;
+            if !rest.any(|(other, _)| name(other) == Some(shown)) {
+                take(shown, self.renamed(shown, value));
             }
+        }
+    }
+
+    /// Some values have changed with their names.
+    fn renamed(&self, shown: Key<'_>, value: Value<'a>) -> Value<'a> {
+        match (&self.policy.0.names, value) {
+            (Some(names), Value::Str(text, 0)) => Value::Str(names.value(shown, text), 0),
+            (_, value) => value,
         }
     }
 }
@@ -416,12 +364,8 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        for (key, value) in self.fields.by_ref() {
-            if let Some(field) = self.policy.field(key, value, self.whole) {
-                return Some(field);
-            }
-        }
-        if self.policy.0.doubles() { self.double() } else { None }
+        let (key, value) = self.fields.next()?;
+        Some((key, self.policy.by_key(key, value)))
     }
 }
 

@@ -97,15 +97,20 @@ pub fn attributes(fields: Fields<'_>, unique: bool, out: &mut Vec<u8>) {
 /// Appends attributes as elements of a list. Of equal keys the last counts; `unique` says that
 /// there are none.
 pub fn elements(mut fields: Fields<'_>, unique: bool, out: &mut Vec<u8>) {
-    while let Some((key, value)) = fields.next() {
-        if !unique && fields.has(key) {
-            continue;
-        }
+    let mut append = |key, value| {
         let name = match key {
             Key::Id(id) => intern::text(id).unwrap_or("?"),
             Key::Text(name) => name,
         };
         attribute(name, value, out);
+    };
+    if fields.are_renamed() {
+        return fields.shown(&mut append);
+    }
+    while let Some((key, value)) = fields.next() {
+        if unique || !fields.has(key) {
+            append(key, value);
+        }
     }
 }
 

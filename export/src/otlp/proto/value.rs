@@ -74,14 +74,22 @@ impl Keys {
     /// says that there are none.
     #[inline]
     pub fn attributes(&mut self, tag: u8, mut fields: Fields<'_>, unique: bool, out: &mut Vec<u8>) {
+        if fields.are_renamed() {
+            return fields.shown(&mut |key, value| self.attribute(tag, key, value, out));
+        }
         while let Some((key, value)) = fields.next() {
             if !unique && fields.has(key) {
                 continue;
             }
-            match key {
-                Key::Id(id) => pair(tag, self.get(id), value, out),
-                Key::Text(name) => pair(tag, &Encoded::of(name), value, out),
-            }
+            self.attribute(tag, key, value, out);
+        }
+    }
+
+    #[inline(always)]
+    fn attribute(&mut self, tag: u8, key: Key<'_>, value: Value<'_>, out: &mut Vec<u8>) {
+        match key {
+            Key::Id(id) => pair(tag, self.get(id), value, out),
+            Key::Text(name) => pair(tag, &Encoded::of(name), value, out),
         }
     }
 }
