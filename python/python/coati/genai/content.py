@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from coati import _native
-
-_genai_content: Callable[[], bool] = getattr(_native, "_genai_content", lambda: False)
+from coati._native import _genai_content
 
 _BUILT = (str, bytes, Mapping)
 

@@ -9,10 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
-from coati import _native
+from coati._native import _genai_prices
 from coati.genai.usage import Usage
-
-_genai_prices: Any = getattr(_native, "_genai_prices", lambda: None)
 
 
 class Price(TypedDict, total=False):
