@@ -235,6 +235,19 @@ def test_any_value_can_be_proved(storage: FileAuditStorage) -> None:
     assert first.details == {"1": "b", "2": 1.5e300, "nan": "NaN", "null": "{3}"}
 
 
+def test_entries_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(sync(file)))
+    storage = FileAuditStorage(path, fsync=True)
+    append(storage, entry(1), entry(2))
+    assert len(synced) == 2
+    assert numbers(query(storage)) == [1, 2]
+    path.unlink()
+    assert query(storage) == []
+    append(storage, entry(3))
+    assert (storage.verify().ok, numbers(query(storage))) == (True, [3])
+
+
 def test_an_entry_inside_a_span_has_its_ids(
     engine: Engine, storage: FileAuditStorage, path: Path
 ) -> None:
