@@ -287,6 +287,42 @@ def test_processors_that_fail(engine: Engine) -> None:
         provider.add_log_record_processor(object())  # type: ignore[arg-type]
 
 
+def test_a_processor_s_own_lines_are_not_handed_on(engine: Engine) -> None:
+    taken: list[Any] = []
+
+    class Fails(LogRecordProcessor):
+        def on_emit(self, log_record: Any) -> None:
+            taken.append(log_record.log_record.body)
+            logging.getLogger("coati.otel").warning("from inside")
+            raise RuntimeError("no")
+
+        def shutdown(self) -> None:
+            pass
+
+        def force_flush(self, timeout_millis: int = 30000) -> bool:
+            return True
+
+    provider = LoggerProvider()
+    provider.add_log_record_processor(Fails())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        handler = LoggingHandler(logger_provider=provider)
+    logger = logging.getLogger("coati.otel")
+    logger.addHandler(handler)
+    try:
+        provider.get_logger("a").emit(body="first")
+        provider.get_logger("a").emit(body="second")
+    finally:
+        logger.removeHandler(handler)
+    assert taken == ["first", "second"]
+    lines = [line["message"] for line in engine.logs()]
+    assert [line for line in lines if "did not take" not in line] == [
+        *("first", "from inside"),
+        *("second", "from inside"),
+    ]
+    assert len(lines) == 6
+
+
 def test_levels(engine: Engine) -> None:
     engine.start(logs={"level": "warning", "levels": {"loud": "debug"}})
     provider = LoggerProvider()

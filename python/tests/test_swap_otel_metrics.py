@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
@@ -438,6 +439,35 @@ def test_what_is_not_accepted_is_said() -> None:
         MeterProvider(
             metric_readers=[InMemoryMetricReader(preferred_aggregation={Histogram: bounds})]
         )
+
+
+def test_threads_and_attributes_that_change(engine: Engine) -> None:
+    reader = InMemoryMetricReader()
+    meter = MeterProvider(metric_readers=[reader]).get_meter("threads")
+    counter, histogram = meter.create_counter("c"), meter.create_histogram("h")
+    shared: dict[str, Any] = {"shared": 0}
+
+    def work(number: int) -> None:
+        for turn in range(5000):
+            counter.add(1, {"thread": number, "turn": turn % 3})
+            histogram.record(turn, {"thread": str(number)})
+            # Others change it meanwhile.
+            counter.add(1, shared)
+            shared["shared"] = turn % 5
+            if turn % 1000 == 0:
+                reader.collect()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = seen(reader.get_metrics_data())
+    counted = told[("threads", None, ""), "c"][1]
+    own = [count for labels, count in counted.items() if labels[0][0] == "thread"]
+    assert sorted(own) == sorted([1667, 1667, 1666] * 4)
+    assert sum(counted.values()) == 40_000
+    assert [point[0] for point in told[("threads", None, ""), "h"][1].values()] == [5000] * 4
 
 
 def test_before_init_and_after_shutdown(engine: Engine) -> None:

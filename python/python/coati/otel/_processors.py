@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ class Processors:
     def __init__(self, resource: Resource | None) -> None:
         self._resource = resource or Resource.create({})
         self._all: tuple[LogRecordProcessor, ...] = ()
+        #: Whether this thread is inside of one: what that logs is not handed on.
+        self._inside = threading.local()
 
     def add(self, processor: LogRecordProcessor) -> None:
         """Add one."""
@@ -39,23 +42,27 @@ class Processors:
 
     def emit(self, logger: Logger, record: Any, given: dict[str, Any]) -> None:
         """Hand a record to all of them."""
+        if getattr(self._inside, "yes", False):
+            return
+        self._inside.yes = True
         try:
             shown = self._shown(logger, record, given)
+            for processor in self._all:
+                try:
+                    processor.on_emit(shown)
+                except Exception:
+                    _logger.exception("%r did not take a record", processor)
         except Exception:
             _logger.exception("a record cannot be handed on")
-            return
-        for processor in self._all:
-            try:
-                processor.on_emit(shown)
-            except Exception:
-                _logger.exception("%r did not take a record", processor)
+        finally:
+            self._inside.yes = False
 
     def _shown(self, logger: Logger, record: Any, given: dict[str, Any]) -> ReadWriteLogRecord:
         if isinstance(record, ReadWriteLogRecord):
             return record
         if record is None:
             record = _create_log_record_with_exception(**given)
-        elif record.exception is not None:
+        elif getattr(record, "exception", None) is not None:
             record = _copy_log_record_with_exception(record)
         assert isinstance(record, LogRecord)
         scope = InstrumentationScope(
