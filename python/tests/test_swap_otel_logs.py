@@ -124,10 +124,12 @@ def receiver() -> Iterator[Receiver]:
     receiver.close()
 
 
-def test_what_a_receiver_gets(engine: Engine, receiver: Receiver) -> None:
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+def test_what_a_receiver_gets(engine: Engine, receiver: Receiver, protocol: str) -> None:
     by_the_kit(receiver, program)
     theirs = received(receiver)
-    engine.start(sinks=[{"type": "otlp", "endpoint": receiver.http}])
+    endpoint = receiver.grpc if protocol == "grpc" else receiver.http
+    engine.start(sinks=[{"type": "otlp", "endpoint": endpoint, "protocol": protocol}])
     program(LoggerProvider())
     coati.shutdown(60)
     ours = received(receiver)

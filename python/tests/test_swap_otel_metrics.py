@@ -196,7 +196,8 @@ def test_any_measurements(engine: Engine, calls: list[tuple[float, dict[str, Any
             )
 
 
-def test_what_a_receiver_gets(engine: Engine) -> None:
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+def test_what_a_receiver_gets(engine: Engine, protocol: str) -> None:
     receiver = Receiver()
 
     def received() -> Seen:
@@ -223,7 +224,8 @@ def test_what_a_receiver_gets(engine: Engine) -> None:
     program(provider, dict)
     provider.shutdown()
     theirs = received()
-    engine.start(sinks=[{"type": "otlp", "endpoint": receiver.http}])
+    endpoint = receiver.grpc if protocol == "grpc" else receiver.http
+    engine.start(sinks=[{"type": "otlp", "endpoint": endpoint, "protocol": protocol}])
     mine = MeterProvider()
     program(mine, dict)
     coati.shutdown(60)
