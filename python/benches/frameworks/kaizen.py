@@ -35,6 +35,8 @@ sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file_
 
 import coati
 from coati.compat import kaizen as ours
+from coati.compat.kaizen._plain import encode
+from coati.compat.kaizen._storage import fields_of
 from kaizen.core.base_agent import BaseAgent
 from kaizen.core.config import BaseAgentConfig
 from kaizen.signatures import InputField, OutputField, Signature
@@ -145,13 +147,13 @@ def queries(k: Any, folder: Path, entries: int, **wanted: Any) -> Case:
         storage = ours.FileAuditStorage(folder / "chained.jsonl")
         if k is ours:
             for n in range(entries):
-                storage._write(ours.audit.encode(ours.audit._fields(_entry(k, n))))
+                storage._write(encode(fields_of(_entry(k, n))))
             (folder / "chained.jsonl").rename(path)
         else:
             k.FileAuditStorage(str(path))
             with path.open("w") as file:
                 for n in range(entries):
-                    file.write(ours.audit.encode(ours.audit._fields(_entry(k, n))) + "\n")
+                    file.write(encode(fields_of(_entry(k, n))) + "\n")
     storage = k.FileAuditStorage(str(path))
 
     def calls(n: int) -> None:
