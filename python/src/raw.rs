@@ -152,6 +152,13 @@ impl Spare {
 /// A new instance; null with an error set where memory is short.
 #[inline(always)]
 pub fn new<T: Raw>(value: T) -> *mut PyObject {
+    new_with(|| value)
+}
+
+/// The same of a value that is made where it stays: what is moved soon after it was written, in
+/// pieces of other sizes, waits for its own stores.
+#[inline(always)]
+pub fn new_with<T: Raw>(make: impl FnOnce() -> T) -> *mut PyObject {
     // SAFETY: the class was made by `make` with room for the value, which is written before the
     // collector hears of the object; what is spare was such an object.
     unsafe {
@@ -162,7 +169,7 @@ pub fn new<T: Raw>(value: T) -> *mut PyObject {
         if object.is_null() {
             return std::ptr::null_mut();
         }
-        (&raw mut (*object).value).write(value);
+        (&raw mut (*object).value).write(make());
         ffi::PyObject_GC_Track(object.cast());
         object.cast()
     }

@@ -105,15 +105,20 @@ impl Span {
     ) -> *mut PyObject {
         let span_id = core.context().span_id;
         let transparent = span_id == around.map_or(SpanId::NONE, |around| around.context.span_id);
-        let node = Node::new(*core.context(), parent.and_then(|parent| parent.state.clone()));
+        let state = parent.and_then(|parent| parent.state.clone());
         let mut core = core;
-        if let Some(state) = &node.state {
+        if let Some(state) = &state {
             core.set_trace_state(state.as_str());
         }
-        let (core, entry) = (Guarded::new(core), Guarded::new(None));
-        let (depth, ended) = (Cell::new(0), Cell::new(false));
-        let view = Cell::new(std::ptr::null_mut());
-        raw::new(Self { node, core, entry, depth, transparent, ended, view })
+        raw::new_with(|| Self {
+            node: Node::new(*core.context(), state),
+            core: Guarded::new(core),
+            entry: Guarded::new(None),
+            depth: Cell::new(0),
+            transparent,
+            ended: Cell::new(false),
+            view: Cell::new(std::ptr::null_mut()),
+        })
     }
 
     /// A span that records nothing and stands for `node`, with its baggage over that of `current`.

@@ -179,6 +179,25 @@ def test_coati_takes_the_apis_spans(engine: Engine) -> None:
     assert id_of(span) in headers["traceparent"]
 
 
+class Proxy:
+    """A span of an instrumentation's own around another one."""
+
+    def __init__(self, span: Any) -> None:
+        self._self_span = span
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._self_span, name)
+
+
+def test_a_proxy_stands_for_its_span(engine: Engine) -> None:
+    span = trace.get_tracer("t").start_span("s")
+    proxy: Any = Proxy(span)
+    with trace.use_span(proxy, end_on_exit=True):
+        assert context.get_value(trace._SPAN_KEY) is proxy
+        coati.current_span().set_attribute("by", "coati")
+    assert engine.span()["attributes"] == {"by": "coati"}
+
+
 def test_a_context_carries_the_fields_to_another_thread(engine: Engine) -> None:
     def work(carried: context.Context) -> None:
         token = context.attach(carried)
@@ -281,6 +300,17 @@ def test_what_was_attached_before(engine: Engine, complaints: list[str]) -> None
     context.detach(token)
     assert context.get_value("early") is None
     assert complaints == []
+
+
+def test_what_is_still_attached(engine: Engine, complaints: list[str]) -> None:
+    token = context.attach(context.set_value("k", 1))
+    coati.otel.uninstall()
+    assert context.get_value("k") == 1
+    context.detach(token)
+    assert context.get_value("k") is None
+    assert complaints == []
+    coati.otel.uninstall()
+    assert type(context._RUNTIME_CONTEXT) is ContextVarsRuntimeContext
 
 
 class Other(ContextVarsRuntimeContext):

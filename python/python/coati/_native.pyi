@@ -992,6 +992,7 @@ class _OtelRuntime:
         """Make current what was so before."""
     def get_current(self) -> Any:
         """The context that is current."""
+    def _attached(self) -> int: ...
     def _over(self, previous: Any, /) -> None: ...
 
 def _otel_runtime() -> _OtelRuntime: ...
@@ -1020,6 +1021,8 @@ class _OtelSpan:
         """A copy of the attributes, empty once it has ended."""
     @property
     def _attributes(self) -> dict[str, Any]: ...
+    @property
+    def _coati_span(self) -> Self: ...
     @property
     def instrumentation_scope(self) -> Any:
         """The scope of the tracer that started it."""

@@ -36,9 +36,15 @@ def put() -> None:
 
 
 def take_back() -> None:
-    """Put in force again what :func:`put` has replaced."""
+    """Put in force again what :func:`put` has replaced.
+
+    Ours stays where somebody has yet to detach what was attached to it: it does the same.
+    """
     global _previous  # noqa: PLW0603
     api: Any = import_module("opentelemetry.context")
-    if _previous is not None and api._RUNTIME_CONTEXT is _otel_runtime():
+    own = _otel_runtime()
+    if _previous is not None and api._RUNTIME_CONTEXT is own:
+        if own._attached():
+            return
         api._RUNTIME_CONTEXT = _previous
     _previous = None

@@ -148,10 +148,14 @@ impl Entered {
         given: &[*mut PyObject; PARAMETERS.len()],
     ) -> *mut PyObject {
         // SAFETY: live objects, or null.
-        let (tracer, given) =
-            unsafe { (ffi::Py_NewRef(tracer), given.map(|given| ffi::Py_XNewRef(given))) };
-        let (open, outer) = (Cell::new(NONE), Guarded::new(Vec::new()));
-        raw::new(Self { tracer, given, open, outer })
+        raw::new_with(|| unsafe {
+            Self {
+                tracer: ffi::Py_NewRef(tracer),
+                given: given.map(|given| ffi::Py_XNewRef(given)),
+                open: Cell::new(NONE),
+                outer: Guarded::new(Vec::new()),
+            }
+        })
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi;
@@ -26,10 +27,12 @@ pub struct Runtime {
 // SAFETY: touched under the interpreter's lock only.
 unsafe impl Send for Runtime {}
 
+/// Tokens that have yet to be given back. Relaxed: changed under the interpreter's lock.
+static ATTACHED: AtomicUsize = AtomicUsize::new(0);
 static CLASS: Class = Class::new();
 static RUNTIME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-static METHODS: Table<[ffi::PyMethodDef; 5]> = Table([
+static METHODS: Table<[ffi::PyMethodDef; 6]> = Table([
     raw::plain(
         c"attach",
         attach,
@@ -53,6 +56,12 @@ static METHODS: Table<[ffi::PyMethodDef; 5]> = Table([
         over,
         ffi::METH_O,
         c"_over($self, previous, /)\n--\n\nStand over what was in force before.",
+    ),
+    raw::plain(
+        c"_attached",
+        attached,
+        ffi::METH_NOARGS,
+        c"_attached($self, /)\n--\n\nHow much has been attached and not detached yet, by whomever.",
     ),
     raw::END,
 ]);
@@ -122,6 +131,11 @@ unsafe extern "C" fn over(this: *mut PyObject, previous: *mut PyObject) -> *mut 
     raw::none()
 }
 
+unsafe extern "C" fn attached(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter is attached.
+    unsafe { ffi::PyLong_FromSize_t(ATTACHED.load(Ordering::Relaxed)) }
+}
+
 unsafe extern "C" fn get_current(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     raw::method(|py| {
         let base = || {
@@ -142,6 +156,9 @@ unsafe extern "C" fn attach(_: *mut PyObject, context: *mut PyObject) -> *mut Py
         let current = Current::get();
         let scope = context::scope(py, &context, &current)?;
         let entry = Entry::enter(scope.as_ptr(), current);
+        if entry.is_some() {
+            ATTACHED.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(raw::new(Token { scope: scope.into_ptr(), entry: Guarded::new(entry) }))
     })
 }
@@ -211,12 +228,17 @@ impl Raw for Token {
 
 impl Token {
     fn take(&self) -> Option<Entry> {
-        self.entry.borrow().and_then(|mut entry| entry.take())
+        let entry = self.entry.borrow().and_then(|mut entry| entry.take());
+        if entry.is_some() {
+            ATTACHED.fetch_sub(1, Ordering::Relaxed);
+        }
+        entry
     }
 }
 
 impl Drop for Token {
     fn drop(&mut self) {
+        drop(self.take());
         // SAFETY: our reference.
         unsafe { ffi::Py_DECREF(self.scope) };
     }

@@ -136,8 +136,14 @@ impl View {
         let null = || Cell::new(std::ptr::null_mut());
         // SAFETY: a live object or null.
         let tracer = unsafe { ffi::Py_XNewRef(tracer) };
-        let view =
-            raw::new(Self { span, tracer, context: null(), dict: null(), weak: null(), flags });
+        let view = raw::new_with(|| Self {
+            span,
+            tracer,
+            context: null(),
+            dict: null(),
+            weak: null(),
+            flags,
+        });
         // SAFETY: a span, which the view keeps.
         unsafe { raw::value::<Span>(span) }.view().set(view);
         view

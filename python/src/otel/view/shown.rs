@@ -15,7 +15,7 @@ use crate::text;
 
 /// Besides the context nothing of this is the API's. Programs that have a span of the SDK's ask for
 /// it, and instrumentations of servers take the kind for granted.
-pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 9]> = Table([
+pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 10]> = Table([
     raw::getter(c"context", span_context, c"Its ids, as they cross process boundaries."),
     raw::getter(c"name", name, c"The name, None once it has ended."),
     raw::getter(c"kind", kind, c"What it stands for."),
@@ -23,6 +23,7 @@ pub static ATTRIBUTES: Table<[ffi::PyGetSetDef; 9]> = Table([
     raw::getter(c"status", status, c"How it went; why not once it has ended."),
     raw::getter(c"attributes", attributes, c"A copy of the attributes, empty once it has ended."),
     raw::getter(c"_attributes", attributes, c"The same, where some look for them."),
+    raw::getter(c"_coati_span", itself, c"Itself, for who finds a proxy in its place."),
     raw::getter(c"instrumentation_scope", scope, c"The scope of the tracer that started it."),
     raw::NO_MORE,
 ]);
@@ -45,6 +46,11 @@ pub unsafe extern "C" fn span_context(this: *mut PyObject, _: *mut c_void) -> *m
         // SAFETY: a live object.
         Ok(unsafe { ffi::Py_NewRef(view.context.get()) })
     })
+}
+
+unsafe extern "C" fn itself(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: a live object.
+    unsafe { ffi::Py_NewRef(this) }
 }
 
 unsafe extern "C" fn name(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
