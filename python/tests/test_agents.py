@@ -459,6 +459,16 @@ def test_kaizens_names(engine: Any) -> None:
         assert counted[f"{name}_count{labels}"] == 1
 
 
+def test_kaizens_names_are_not_shown_unless_asked_for(engine: Any) -> None:
+    agents.configure(metric_names="kaizen")
+    run_everything()
+    agents.configure(metric_names=None)
+    engine.start()
+    with agents.tool("search"):
+        pass
+    assert not [name for name in samples() if not name.startswith("gen_ai_")]
+
+
 def test_a_program_that_counts_costs_under_kaizens_name_itself(program: Any) -> None:
     program.run("""
         import coati

@@ -64,7 +64,7 @@ def test_without_either_it_lasts_as_long_as_the_span_around(engine: Any) -> None
     assert engine.logs()[0]["span_id"] == outer.span_id
 
 
-def test_many_changes_hold_on_to_nothing() -> None:
+def test_many_changes_hold_on_to_nothing(engine: Any) -> None:
     with tracer.span("outer"):
         for number in range(1000):
             baggage.set("n", number)

@@ -11,10 +11,10 @@ from coati.agents._finished import Finished
 
 Names = Callable[[Finished], object]
 
-_KNOWN: dict[str, tuple[Callable[[], object], Names]] = {
-    "genai": (lambda: None, lambda finished: None),
-    "kaizen": (_kaizen.prepare, _kaizen.record),
-    "langswarm": (lambda: None, _langswarm.record),
+_KNOWN: dict[str, Names | None] = {
+    "genai": None,
+    "kaizen": _kaizen.record,
+    "langswarm": _langswarm.record,
 }
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _KEEP: Any = object()
@@ -54,26 +54,20 @@ def configure(
         if wanted is None or callable(wanted):
             wanted = [wanted] if wanted else []
         found: list[Names] = []
-        prepared: list[Callable[[], object]] = []
         for one in wanted:
-            if isinstance(one, str):
-                if one not in _KNOWN:
-                    known = ", ".join(sorted(_KNOWN))
-                    raise ValueError(f"metric_names: {one!r} is not one of {known}, or a function")
-                prepare, record = _KNOWN[one]
-                prepared.append(prepare)
-                if one != "genai":
-                    found.append(record)
-            else:
-                found.append(one)
+            if isinstance(one, str) and one not in _KNOWN:
+                known = ", ".join(sorted(_KNOWN))
+                raise ValueError(f"metric_names: {one!r} is not one of {known}, or a function")
+            record = _KNOWN[one] if isinstance(one, str) else one
+            if record is not None:
+                found.append(record)
         names = tuple(found)
-        for prepare in prepared:
-            prepare()
     if log_level is not _KEEP:
         if log_level is not None and log_level not in _LEVELS:
             raise ValueError(f"log_level: {log_level!r} is not one of {', '.join(_LEVELS)}")
         level = _LEVELS[log_level] if log_level else 0
     settings.names, settings.level = names, level
+    _kaizen.show(_kaizen.record in names)
 
 
 _told: set[str] = set()

@@ -13,16 +13,16 @@ from coati.agents._finished import Finished
 #: Of each histogram the labels seen: its quantiles are shown as metrics of their own.
 _seen: dict[str, dict[tuple[tuple[str, Any], ...], dict[str, Any]]] = {}
 _MOST = 2000
-_prepared = False
+_shown = False
 
 
-def prepare() -> None:
-    """Show what is read rather than recorded."""
-    global _prepared  # noqa: PLW0603
-    if not _prepared:
-        _prepared = True
+def show(shown: bool) -> None:
+    """Show what is read rather than recorded, or no longer."""
+    global _shown  # noqa: PLW0603
+    if shown and not _shown:
         with contextlib.suppress(MetricError):
             observable_gauge("memory_bytes", _resident, "", "Resident memory of the process")
+    _shown = shown
 
 
 def record(finished: Finished) -> None:
@@ -87,6 +87,8 @@ def _reader(name: str, quantile: str) -> Callable[[], list[tuple[float, dict[str
 
 
 def _resident() -> float | None:
+    if not _shown:
+        return None
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
