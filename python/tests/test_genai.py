@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -527,6 +528,33 @@ def test_agent_tells_what_it_used(engine: Engine) -> None:
     (client,) = metric("gen_ai.client.operation.duration")
     assert client.labels["gen_ai.operation.name"] == "retrieval"
     assert metric("gen_ai.execute_tool.duration")[0].labels["gen_ai.tool.name"] == "search"
+
+
+def test_calls_of_many_threads_are_all_counted(engine: Engine) -> None:
+    genai.set_prices({"m": {"input": 1}})
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with genai.agent("a") as agent:
+
+            def work() -> None:
+                for _ in range(200):
+                    with genai.inference("m", provider="p", parent=agent) as call:
+                        call.response(usage=Usage(1))
+                    genai.tool("t", parent=agent).end()
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    told = engine.spans()[-1]["attributes"]
+    assert told["gen_ai.usage.input_tokens"] == 1600
+    assert told["coati.usage.total_cost_usd"] == pytest.approx(1600e-6)
+    assert metric("gen_ai.invoke_agent.inference_calls")[0].stats.sum == 1600
+    assert metric("gen_ai.invoke_agent.tool_calls")[0].stats.sum == 1600
 
 
 def test_parent_given_beats_the_current_one(engine: Engine) -> None:

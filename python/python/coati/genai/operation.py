@@ -13,6 +13,7 @@ from coati.genai import metrics
 from coati.genai.content import captures_content, kept, messages
 from coati.genai.names import UNKNOWN, provider_name
 from coati.genai.prices import cost
+from coati.genai.tally import Tally
 from coati.genai.usage import Usage
 
 _INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
@@ -83,19 +84,17 @@ class Operation:
         "_agent",
         "_attributes",
         "_begun",
-        "_calls",
         "_chunk",
         "_chunks",
-        "_dollars",
         "_error",
         "_first",
+        "_inside",
         "_open",
         "_per_chunk",
         "_reset",
         "_response",
         "_started",
         "_token",
-        "_tokens",
         "_usage",
         "cost_usd",
         "operation",
@@ -129,9 +128,7 @@ class Operation:
         #: What it cost in US dollars, an agent's model calls included; known once it has ended.
         self.cost_usd: float | None = None
         self._usage: Usage | None = None
-        self._tokens: Usage | None = None
-        self._dollars: float | None = None
-        self._calls = {"inference": 0, "tool": 0}
+        self._inside = Tally()
         self._response: str | None = None
         self._error: str | None = None
         self._chunks = 0
@@ -155,7 +152,7 @@ class Operation:
     @property
     def usage(self) -> Usage | None:
         """Tokens: what it was told of, else those of the model calls inside."""
-        return self._usage if self._usage is not None else self._tokens
+        return self._usage if self._usage is not None else self._inside.tokens
 
     def _for_children(self) -> Operation | None:
         """Whom model and tool calls inside count for."""
@@ -322,8 +319,9 @@ class Operation:
         duration = _DURATIONS.get(self.operation, "gen_ai.client.operation.duration")
         metrics.record(duration, seconds, labels)
         if self.operation == "invoke_agent":
-            for kind, calls in self._calls.items():
-                metrics.record(f"gen_ai.invoke_agent.{kind}_calls", calls, labels)
+            inside = self._inside
+            metrics.record("gen_ai.invoke_agent.inference_calls", inside.inference_calls, labels)
+            metrics.record("gen_ai.invoke_agent.tool_calls", inside.tool_calls, labels)
 
     def _labels(self) -> dict[str, Any]:
         known = self._attributes
@@ -347,24 +345,25 @@ class Operation:
         if dollars is not None:
             self.span.set_attribute("coati.usage.cost_usd", dollars)
             metrics.add("coati.usage.cost_usd", dollars, labels)
-        if self.operation == "invoke_agent" and usage is None and self._tokens is not None:
+        tokens, total = self._inside.tokens, self._inside.dollars
+        if self.operation == "invoke_agent" and usage is None and tokens is not None:
             # Caches of different models are not added up.
-            usage = Usage(self._tokens.input_tokens, self._tokens.output_tokens)
-        self.cost_usd = dollars if self._dollars is None else self._dollars
-        if self._dollars is not None:
-            self.span.set_attribute("coati.usage.total_cost_usd", self._dollars)
+            usage = Usage(tokens.input_tokens, tokens.output_tokens)
+        self.cost_usd = dollars if total is None else total
+        if total is not None:
+            self.span.set_attribute("coati.usage.total_cost_usd", total)
         if usage is None:
             return
         told = usage.attributes()
         self.span.set_attributes(told)
         if not inference:
             return
-        for name, tokens in told.items():
-            metrics.add(f"{metrics.INFERENCE}.{name.removeprefix('gen_ai.')}", tokens, labels)
+        for name, count in told.items():
+            metrics.add(f"{metrics.INFERENCE}.{name.removeprefix('gen_ai.')}", count, labels)
         for name in ("input_tokens", "output_tokens"):
-            tokens = getattr(usage, name)
-            if tokens is not None:
-                metrics.record(f"{metrics.INFERENCE}.operation.{name}", tokens, labels)
+            used = getattr(usage, name)
+            if used is not None:
+                metrics.record(f"{metrics.INFERENCE}.operation.{name}", used, labels)
 
     def _count_for_agent(self, usage: Usage | None, dollars: float | None) -> None:
         """Add to what those around it have used."""
@@ -372,13 +371,11 @@ class Operation:
         outer = self._agent
         while outer is not None:
             if inference:
-                outer._calls["inference"] += 1
+                outer._inside.add_inference(usage)
             elif self.operation == "execute_tool":
-                outer._calls["tool"] += 1
-            if inference and usage is not None:
-                outer._tokens = usage + outer._tokens
+                outer._inside.add_tool_call()
             if dollars is not None:
-                outer._dollars = dollars + (outer._dollars or 0.0)
+                outer._inside.add_cost(dollars)
             outer = outer._agent
 
     def __enter__(self) -> Operation:
