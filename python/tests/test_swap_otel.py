@@ -604,7 +604,7 @@ def test_a_scope_is_the_receivers(engine: Engine, protocol: str) -> None:
         for tracer in tracers:
             tracer.start_span(f"{tracer.name} {number}").end()  # type: ignore[attr-defined]
     assert coati.flush(60)
-    (request,) = receiver.requests
+    (request,) = receiver.take("traces")
     receiver.close()
     scopes = [
         (
