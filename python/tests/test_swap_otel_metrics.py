@@ -204,7 +204,7 @@ def test_what_a_receiver_gets(engine: Engine, protocol: str) -> None:
         told: Seen = {}
         for request in receiver.take("metrics"):
             for of_scope in request.resource_metrics[0].scope_metrics:
-                scope = (of_scope.scope.name, of_scope.scope.version)
+                scope = (of_scope.scope.name, of_scope.scope.version, of_scope.schema_url)
                 for metric in of_scope.metrics:
                     kind = metric.WhichOneof("data")
                     data = getattr(metric, kind)

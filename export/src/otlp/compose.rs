@@ -1,6 +1,6 @@
 //! From encoded items to a whole request: resource, scopes, items.
 
-use coati_core::intern::{self, Id};
+use coati_core::intern;
 use coati_core::scope;
 use serde_json::Value as Json;
 
@@ -87,10 +87,8 @@ fn plain(value: &Json) -> Value<'_> {
 /// Items of one scope, one after another.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// Id of its name, or the word of its tracer.
+    /// Id of its name, or its word: see [`coati_core::scope`].
     pub name: u32,
-    /// Id of its version, 0 for that of the tracer.
-    pub version: u32,
     /// Its attributes, encoded.
     pub attributes: Vec<u8>,
     /// The items.
@@ -123,8 +121,8 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn is_of(&self, scope: &Scope) -> bool {
-        let Scope { name, version, attributes, .. } = self.scope;
-        (*name, *version, attributes) == (scope.name, scope.version, &scope.attributes)
+        let Scope { name, attributes, .. } = self.scope;
+        (*name, attributes) == (scope.name, &scope.attributes)
     }
 
     fn name(&self) -> &'static str {
@@ -133,10 +131,7 @@ impl Group<'_> {
 
     /// Empty for none.
     fn version(&self) -> &'static str {
-        match self.scope.version {
-            0 => scope::of(self.scope.name).map_or("", |scope| scope.version()),
-            version => intern::text(Id(version)).unwrap_or(""),
-        }
+        scope::of(self.scope.name).map_or("", |scope| scope.version())
     }
 
     /// Empty for none.

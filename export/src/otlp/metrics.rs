@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use coati_core::log::name_id;
 use coati_core::metrics::{Descriptor, Reader, Store, Temporality};
+use coati_core::scope;
 
 use super::compose::{Encoding, Scope};
 use super::encoder::Encoder;
@@ -90,11 +91,10 @@ impl Collector {
             }
             count += 1;
             bytes += items.len();
-            let (name, version) = self.scope_of(&metric.descriptor);
-            let known = scopes.iter_mut().find(|one| (one.name, one.version) == (name, version));
-            match known {
+            let name = self.scope_of(&metric.descriptor);
+            match scopes.iter_mut().find(|one| one.name == name) {
                 Some(scope) => scope.items.append(&mut items),
-                None => scopes.push(Scope { name, version, items, ..Scope::default() }),
+                None => scopes.push(Scope { name, items, ..Scope::default() }),
             }
         }
         if count > 0 {
@@ -105,11 +105,10 @@ impl Collector {
         (chunks, points)
     }
 
-    /// Ids of name and version.
-    fn scope_of(&self, descriptor: &Descriptor) -> (u32, u32) {
-        let Some(scope) = &descriptor.scope else { return (self.scope, 0) };
-        let version = if scope.version.is_empty() { 0 } else { name_id(&scope.version).0 };
-        (name_id(&scope.name).0, version)
+    /// The word of an instrument's scope.
+    fn scope_of(&self, descriptor: &Descriptor) -> u32 {
+        let Some(of) = &descriptor.scope else { return self.scope };
+        scope::word(name_id(&of.name), scope::Scope::new(&of.version, &of.schema_url))
     }
 }
 
