@@ -169,7 +169,6 @@ impl Tracer {
                 start_time,
                 timeout: timeout.unwrap_or(0),
                 attributes: seen,
-                decided: None,
             },
         );
         // SAFETY: a new reference, or null with an error set.

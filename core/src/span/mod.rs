@@ -191,8 +191,6 @@ pub struct Start<'a> {
     pub timeout: u64,
     /// Its first attributes, which rules of sampling can see.
     pub attributes: Option<&'a dyn Begin>,
-    /// What somebody else has decided.
-    pub decided: Option<&'a Decided>,
 }
 
 /// What is otherwise the engine's to decide when a span starts.
@@ -232,12 +230,30 @@ impl Tracer {
     #[inline]
     pub fn start(&self, name: &str, start: Start<'_>) -> Span {
         match self.hub.turn().recorder() {
-            Some(recorder) => self.start_on(recorder, name, start),
+            Some(recorder) => self.start_on::<false>(recorder, name, start, None),
             None => Span::passing(start.parent.unwrap_or_default()),
         }
     }
 
-    fn start_on(&self, recorder: &mut Recorder, name: &str, start: Start<'_>) -> Span {
+    /// The same with what somebody else has decided.
+    #[cold]
+    #[inline(never)]
+    pub fn start_decided(&self, name: &str, start: Start<'_>, decided: &Decided) -> Span {
+        match self.hub.turn().recorder() {
+            Some(recorder) => self.start_on::<true>(recorder, name, start, Some(decided)),
+            None => Span::passing(start.parent.unwrap_or_default()),
+        }
+    }
+
+    /// A function of its own where nothing has been decided, which is then not asked for.
+    fn start_on<const DECIDED: bool>(
+        &self,
+        recorder: &mut Recorder,
+        name: &str,
+        start: Start<'_>,
+        given: Option<&Decided>,
+    ) -> Span {
+        let given = if DECIDED { given } else { None };
         let pipeline = recorder.pipeline();
         let parent = start.parent.filter(SpanContext::is_valid);
         let live = pipeline.live();
@@ -245,16 +261,15 @@ impl Tracer {
             return Span::passing(parent.unwrap_or_default());
         }
         let head = live.head();
-        let trace_id = match (start.decided, parent) {
-            (None, None) => recorder.ids.trace_id(),
-            (None, Some(parent)) => parent.trace_id,
-            (Some(decided), _) => decided.trace_id,
+        let trace_id = match given {
+            Some(given) => given.trace_id,
+            None => parent.map_or_else(|| recorder.ids.trace_id(), |parent| parent.trace_id),
         };
         let followed = parent.filter(|parent| head.follows(parent));
-        let decided = match (start.decided.and_then(|decided| decided.sampled), followed) {
-            (None, None) => head.by_id(trace_id),
+        let decided = match (given.and_then(|given| given.sampled), followed) {
+            (Some(sampled), _) => Some(sampled),
             (None, Some(parent)) => Some(parent.is_sampled()),
-            (sampled, _) => sampled,
+            (None, None) => head.by_id(trace_id),
         };
         let (sampled, begun) = match decided {
             Some(sampled) => (sampled, None),
@@ -264,7 +279,7 @@ impl Tracer {
         let inherited = parent.map_or(2, |parent| parent.trace_flags & 2);
         let context = SpanContext {
             trace_id,
-            span_id: match start.decided.and_then(|decided| decided.span_id) {
+            span_id: match given.and_then(|given| given.span_id) {
                 None => recorder.ids.span_id(),
                 Some(span_id) => span_id,
             },

@@ -305,17 +305,17 @@ impl Tracer {
             }
             let set = |body: &mut Body| set_all_in(body, &pairs);
             let seen = hub().live().head().has_rules().then_some(&set as &dyn Begin);
-            let started = self.core.start(
-                &name,
-                Start {
-                    parent: parent.map(|node| node.context),
-                    kind: kind(api, given.kind),
-                    start_time,
-                    timeout: 0,
-                    attributes: seen,
-                    decided: decided.as_ref().map(|decision| &decision.core),
-                },
-            );
+            let start = Start {
+                parent: parent.map(|node| node.context),
+                kind: kind(api, given.kind),
+                start_time,
+                timeout: 0,
+                attributes: seen,
+            };
+            let started = match &decided {
+                Some(decision) => self.core.start_decided(&name, start, &decision.core),
+                None => self.core.start(&name, start),
+            };
             let object = Span::object_inside(started, parent, current.node());
             let view = View::object(object, this, given.flags());
             let view = Bound::from_owned_ptr_or_err(py, view)?;
