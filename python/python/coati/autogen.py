@@ -60,6 +60,7 @@ def _install() -> None:
 
     from coati import otel  # noqa: PLC0415
 
+    genai.prepare()
     if trace._TRACER_PROVIDER is None:
         otel.install()
         _set_provider = True

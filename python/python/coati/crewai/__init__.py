@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coati import get_tracer
+from coati import genai, get_tracer
 from coati._adapter import Entry, Hidden, Open, around, harmless
 from coati.crewai._events import begin, complete
 
@@ -140,6 +140,7 @@ def install() -> Listener:
             from crewai.events.event_bus import crewai_event_bus  # noqa: PLC0415 - where wanted
         except ImportError as error:
             raise ImportError("coati.crewai needs CrewAI: pip install crewai") from error
+        genai.prepare()
         listener = Listener()
         listener.setup_listeners(crewai_event_bus)
         _installed = listener

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import coati
+from coati import genai
 from coati._adapter import Open, around, harmless, scalars
 from coati.llama_index._events import EVENTS, LAST, OF_MODELS, complete_answer
 from coati.llama_index._kinds import TRACER, Call, begin
@@ -193,6 +194,7 @@ def install() -> Handler:
     except ImportError as error:
         needs = "coati.llama_index needs LlamaIndex: pip install llama-index-core"
         raise ImportError(needs) from error
+    genai.prepare()
     handler = Handler()
     root = get_dispatcher()
     root.add_span_handler(handler)

@@ -209,6 +209,7 @@ def install(*, keep_others: bool = False) -> Processor:
     global _installed  # noqa: PLW0603 - the SDK has one provider
     if _installed is None:
         tracing = _sdk()
+        genai.prepare()
         tracing.TracingProcessor.register(Processor)
         _installed = _Installed(tracing.get_trace_provider(), keep_others)
     return _installed.processor
