@@ -164,6 +164,10 @@ pub struct Counts {
     pub filtered: Count,
     /// Spans that were not sampled.
     pub unsampled: Count,
+    /// Ended spans without a parent.
+    pub roots: Count,
+    /// Ended spans whose status is an error.
+    pub errors: Count,
     /// Places for open spans that are taken and kept for the thread's next ones.
     #[cfg_attr(coati_loom, allow(dead_code))]
     pub(crate) kept_places: Count,
@@ -238,6 +242,11 @@ pub struct Ledger {
     pub unsampled: u64,
     /// Spans started and not ended.
     pub open: u64,
+    /// Spans without a parent, neither here nor elsewhere, that left their ring, whatever became of
+    /// them then.
+    pub roots: u64,
+    /// Spans with the status error that left their ring, whatever became of them then.
+    pub errors: u64,
 }
 
 impl Ledger {

@@ -304,6 +304,8 @@ impl Pipeline {
             account.capacity = capacity;
             account
         };
+        // Before what is recorded: neither is ever more than that.
+        let (roots, errors) = (self.drained.roots.get(), self.drained.errors.get());
         Ledger {
             logs: account(Signal::Logs),
             spans: account(Signal::Spans),
@@ -311,6 +313,8 @@ impl Pipeline {
             filtered: all.clone().map(|counts| counts.filtered.get()).sum(),
             unsampled: all.clone().map(|counts| counts.unsampled.get()).sum(),
             open: self.open_now(all.map(|counts| counts.kept_places.get()).sum()),
+            roots,
+            errors,
         }
     }
 }

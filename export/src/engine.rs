@@ -545,5 +545,7 @@ pub fn ledger_json(ledger: &Ledger) -> Value {
     all["logs"]["filtered"] = json!(ledger.filtered);
     all["spans"]["unsampled"] = json!(ledger.unsampled);
     all["spans"]["open"] = json!(ledger.open);
+    all["spans"]["roots"] = json!(ledger.roots);
+    all["spans"]["errors"] = json!(ledger.errors);
     all
 }

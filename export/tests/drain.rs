@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coati_core::hub::Hub;
+use coati_core::ids::{SpanId, TraceId};
 use coati_core::intern::intern;
 use coati_core::ledger::Signal;
 use coati_core::log::{LogHead, Logger, encode_fields, encode_log};
@@ -11,7 +12,7 @@ use coati_core::pipeline::{Pipeline, PipelineConfig};
 use coati_core::record::value::Key;
 use coati_core::record::{Level, flags};
 use coati_core::span::sampler::Share;
-use coati_core::span::{Start, Tracer};
+use coati_core::span::{SpanContext, Start, Status, Tracer};
 use coati_export::config::{Config, Sources};
 use coati_export::drain::{Control, Drain, Route, Settings};
 use coati_export::encode::pretty::PrettyEncoder;
@@ -127,10 +128,64 @@ fn a_sink_that_panics_on_a_span_that_waited_loses_that_one_alone() {
     }
     assert!(engine.control.flush(&engine.pipeline, PATIENCE));
     assert_eq!(*taken.lock().unwrap(), ["first", "second", "third"]);
-    let books = engine.pipeline.ledger().spans;
+    let all = engine.pipeline.ledger();
+    assert_eq!((all.roots, all.errors), (5, 0));
+    let books = all.spans;
     assert_eq!((books.recorded, books.delivered, books.dropped["internal"]), (5, 3, 2));
     assert_eq!((books.in_flight, &engine.health.report()["drain_restarts"]), (0, &json!(2)));
     assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+}
+
+/// Takes everything, or nothing.
+struct Mood(&'static str, bool);
+
+impl Sink for Mood {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn accept(&mut self, _: &mut Routed<'_, '_>) {}
+
+    fn commit(&mut self) -> Result<(), Lost> {
+        if self.1 { Ok(()) } else { Err(std::io::Error::other("not now").into()) }
+    }
+}
+
+#[test]
+fn roots_and_errors_are_counted_once_whatever_sinks_there_are() {
+    let takes = || Box::new(Mood("takes", true)) as Box<dyn Sink>;
+    let refuses = || Box::new(Mood("refuses", false)) as Box<dyn Sink>;
+    for sinks in [vec![], vec![takes()], vec![refuses()], vec![takes(), refuses(), takes()]] {
+        let engine = start(sinks);
+        let (hub, tracer) = (&engine.hub, Tracer::new(engine.hub.clone(), "counted"));
+        let ended = |parent: Option<SpanContext>, status: Status| {
+            let mut span = tracer.start("a span", Start { parent, ..Start::default() });
+            span.set_status(status, "");
+            let context = *span.context();
+            span.end(hub, None);
+            context
+        };
+        let elsewhere = SpanContext {
+            trace_id: TraceId([1; 16]),
+            span_id: SpanId([2; 8]),
+            trace_flags: 1,
+            remote: true,
+        };
+        for _ in 0..20 {
+            let root = ended(None, Status::Unset);
+            ended(None, Status::Error);
+            ended(Some(root), Status::Error);
+            ended(Some(root), Status::Ok);
+            ended(Some(elsewhere), Status::Error);
+        }
+        let open = tracer.start("open", Start::default());
+        Logger::new(hub.clone(), "counted").log(Level::Error, "no span", &[]);
+        assert!(engine.control.flush(&engine.pipeline, PATIENCE));
+        let books = engine.pipeline.ledger();
+        assert_eq!((books.spans.recorded, books.roots, books.errors), (100, 40, 60));
+        drop(open);
+        assert!(engine.control.stop(&engine.pipeline, PATIENCE));
+    }
 }
 
 /// Takes in each batch only so many records.

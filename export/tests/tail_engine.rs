@@ -157,7 +157,10 @@ fn what_is_kept_is_what_the_caller_knows() {
     // Of a trace kept at once the spans behind the one that decided it.
     let late = errors.len() * 2 + slow.len() * 3;
     assert_eq!(tail["late_spans"], json!({ "kept": late, "dropped": 0 }));
-    let books = engine.shutdown(PATIENCE).spans;
+    let ledger = engine.shutdown(PATIENCE);
+    // All of these traces have begun elsewhere.
+    assert_eq!((ledger.roots, ledger.errors), (0, errors.len() as u64));
+    let books = ledger.spans;
     assert_balanced(&books);
     assert_eq!((books.recorded, books.delivered), (TRACES * 5, all.len() as u64 * 5));
     assert_eq!(books.dropped.keys().collect::<Vec<_>>(), [&"tail_sampled"]);
@@ -170,7 +173,9 @@ fn what_waits_is_in_flight_and_a_flush_decides_it() {
     let mut root = tracer.start("root", Start::default());
     tracer.start("first", child(&root)).end(&hub, None);
     wait_for(&engine, "/undecided/spans", 1);
-    let books = engine.ledger().spans;
+    let all = engine.ledger();
+    assert_eq!((all.roots, all.errors), (0, 0));
+    let books = all.spans;
     assert_eq!((books.recorded, books.delivered, books.dropped_total()), (1, 0, 0));
     assert_eq!((books.in_flight, books.capacity > 1), (1, true));
     assert!(engine.flush(PATIENCE));
@@ -185,7 +190,9 @@ fn what_waits_is_in_flight_and_a_flush_decides_it() {
     assert!(engine.flush(PATIENCE));
     assert_eq!(names(&engine), ["failed", "root"]);
     assert_eq!((figure(&engine, "/revived"), figure(&engine, "/late_spans/dropped")), (1, 1));
-    let books = engine.shutdown(PATIENCE).spans;
+    let all = engine.shutdown(PATIENCE);
+    assert_eq!((all.roots, all.errors), (1, 1));
+    let books = all.spans;
     assert_eq!((books.recorded, books.delivered, books.dropped["tail_sampled"]), (4, 2, 2));
 }
 

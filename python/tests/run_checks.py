@@ -60,6 +60,10 @@ class Run:
             f"{len(self.logs)} logs recorded, {len(self.logs)} delivered; "
             f"{len(self.spans)} spans recorded, {len(self.spans)} delivered"
         )
+        roots = [span for span in self.spans if "parent_span_id" not in span]
+        errors = [span for span in self.spans if span["status"]["code"] == "error"]
+        told = [f"traces: {len(roots)}, failed spans: {len(errors)}"] if self.spans else []
+        assert [line for line in self.summary if line.startswith("traces: ")] == told
 
     def root(self, beside: Iterable[Record] = ()) -> Record:
         """The root of the one trace, which is connected, and in which durations nest.

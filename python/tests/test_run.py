@@ -364,6 +364,8 @@ def test_the_program_may_start_coati_itself(program: Any) -> None:
         "coati.init('own', config={'sinks': [sink]})\n"
         "coati.init('own', config={'sinks': [sink]})\n"
         "log.info('late')\n"
+        "with coati.get_tracer('app').span('one') as span:\n"
+        "    span.set_status('error', '')\n"
         "try:\n"
         "    coati.init('third')\n"
         "except coati.ConfigError as error:\n"
@@ -371,15 +373,19 @@ def test_the_program_may_start_coati_itself(program: Any) -> None:
         "coati.shutdown()\n"
         "coati.init('third', config={'sinks': [sink]})\n"
         "log.info('last')\n"
+        "with coati.get_tracer('app').span('two'), coati.get_tracer('app').span('three'):\n"
+        "    pass\n"
     )
     program.call([*RUN, "--config", "coati.toml", "app.py"])
     assert program.stdout == "True\nTrue\n"
-    assert program.stderr.splitlines()[0] == (
-        "coati: 5 logs recorded, 5 delivered; 0 spans recorded, 0 delivered"
-    )
+    assert program.stderr.splitlines()[:2] == [
+        "coati: 5 logs recorded, 5 delivered; 3 spans recorded, 3 delivered",
+        "coati: traces: 2, failed spans: 1",
+    ]
     assert program.stderr.splitlines()[-1].endswith("out-own.jsonl")
-    written = {(record["message"], record["service"]) for record in program.records()}
-    ours = {record["service"] for record in program.records() if record["message"] == "early"}
+    lines = [record for record in program.records() if "message" in record]
+    written = {(record["message"], record["service"]) for record in lines}
+    ours = {record["service"] for record in lines if record["message"] == "early"}
     assert {service for _, service in written} == {"own", "third", *ours}
     assert {message for message, _ in written} == {"early", "still", "again", "late", "last"}
 
@@ -487,7 +493,7 @@ def test_opentelemetry_with_and_without_a_provider_of_the_programs(
     assert [(e["name"], e["attributes"]) for e in inner["events"]] == [("tick", {"n": 2})]
     assert failed(run.one("broken")) == "KeyError"
     assert run.logged_in("in outer") == root
-    assert run.summary[1] == "attached to logging, opentelemetry"
+    assert run.summary[2] == "attached to logging, opentelemetry"
 
 
 def test_every_adapter_is_in_the_table() -> None:

@@ -327,3 +327,61 @@ def test_a_trace_state_stands_on_the_line(engine: Any) -> None:
     assert inner["trace_state"] == outer["trace_state"] == state
     assert outer["links"] == [{"trace_id": "1" * 32, "span_id": "2" * 16}]
     assert (outer["attributes"], "trace_state" in root) == ({"a": 1}, False)
+
+
+def test_roots_and_errors_are_counted(engine: Any) -> None:
+    tracer = coati.get_tracer("t")
+    with tracer.span("root"):
+        with tracer.span("inside") as inside:
+            inside.set_status("error", "on purpose")
+        with tracer.span("fine") as fine:
+            fine.set_status("ok")
+    with contextlib.suppress(KeyError), tracer.span("failed"):
+        raise KeyError("x")
+    with tracer.span("called", parent=coati.SpanContext("1" * 32, "2" * 16, 1)) as called:
+        called.set_status("error", "on purpose")
+    open_span = tracer.start_span("open")
+    spans = engine.spans()
+    books = coati.ledger()["spans"]
+    assert books["roots"] == len([span for span in spans if "parent_span_id" not in span]) == 2
+    assert books["errors"] == len([s for s in spans if s["status"]["code"] == "error"]) == 3
+    open_span.end()
+    books = coati.shutdown(60)["spans"]
+    assert (books["recorded"], books["roots"], books["errors"]) == (6, 3, 3)
+
+
+def test_each_engine_and_each_process_counts_its_own_roots_and_errors(program: Any) -> None:
+    program.run(
+        """
+        import os, coati
+
+        def counted():
+            assert coati.flush(60)
+            books = coati.ledger()["spans"]
+            return books["recorded"], books["roots"], books["errors"]
+
+        tracer = coati.get_tracer("t")
+        assert coati.ledger()["spans"]["roots"] == coati.ledger()["spans"]["errors"] == 0
+        coati.init(config={"sinks": [SINK]})
+        with tracer.span("failed") as span:
+            span.set_status("error", "on purpose")
+        with tracer.span("root"):
+            child = os.fork()
+            with tracer.span("inside"):
+                pass
+            if child == 0:
+                # The root is the parent's, which records it.
+                assert counted() == (1, 0, 0), counted()
+        if child == 0:
+            with tracer.span("own"):
+                pass
+            assert counted() == (2, 1, 0), counted()
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+        assert counted() == (3, 2, 1), counted()
+        books = coati.shutdown(60)["spans"]
+        assert (books["roots"], books["errors"]) == (2, 1)
+        coati.init(config={"sinks": [SINK]})
+        assert counted() == (0, 0, 0)
+        """
+    )

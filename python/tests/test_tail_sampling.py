@@ -40,7 +40,10 @@ def test_traces_with_errors_and_slow_ones_are_kept_whole(engine: Any) -> None:
     told = report()
     assert told["kept"] == {"error": 1, "slow": 1, "rule": 0, "share": 0}
     assert told["dropped"] == 1
-    assert coati.ledger()["spans"]["dropped"] == {"tail_sampled": 2}
+    books = coati.ledger()["spans"]
+    assert books["dropped"] == {"tail_sampled": 2}
+    # What was dropped is counted as well.
+    assert (books["roots"], books["errors"]) == (3, 1)
 
 
 def test_what_waits_is_in_flight_and_shutdown_decides(engine: Any) -> None:

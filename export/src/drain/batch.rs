@@ -8,7 +8,8 @@ use coati_core::clock::Timeline;
 use coati_core::ledger::{Reason, Signal};
 use coati_core::pipeline::Pipeline;
 use coati_core::record::read::Record;
-use coati_core::record::{Header, Kind, Level, flags};
+use coati_core::record::{Header, Kind, Level, SpanFixed, flags};
+use coati_core::span::Status;
 
 use crate::encode::Clock;
 use crate::encode::json::JsonEncoder;
@@ -123,13 +124,25 @@ impl Batch {
             self.records += 1;
             return self.settle_one(Signal::Logs, Reason::Internal);
         };
-        if self.tail.is_some()
-            && let Record::Span(_) = record
-            && !self.passes_tail(record, bytes, ticks, timeline)
-        {
-            return;
+        if let Record::Span(span) = &record {
+            self.count(span.fixed);
+            if self.tail.is_some() && !self.passes_tail(record, bytes, ticks, timeline) {
+                return;
+            }
         }
         self.route(record, ticks, timeline);
+    }
+
+    /// Each span once, as it leaves its ring: not again when tail sampling lets it go.
+    #[inline(always)]
+    fn count(&self, span: &SpanFixed) {
+        let drained = self.pipeline.drained();
+        if !span.parent.is_valid() {
+            drained.roots.add(1);
+        }
+        if span.status == Status::Error as u8 {
+            drained.errors.add(1);
+        }
     }
 
     #[inline(always)]

@@ -87,7 +87,9 @@ def shutdown(timeout: float = 5.0) -> dict[str, Any]:
 def ledger() -> dict[str, Any]:
     """What was recorded, delivered and dropped, in records.
 
-    For ``logs``, ``spans`` and, under ``internal``, the engine's own notices.
+    For ``logs``, ``spans`` and, under ``internal``, the engine's own notices. ``spans`` tells
+    besides how many ended spans have no parent (``roots``) and how many the status error
+    (``errors``): each once, as the drain takes it, whatever sinks and tail sampling do with it.
     """
 
 def health() -> dict[str, Any]:

@@ -45,16 +45,17 @@ class Summary:
         if not self._wanted or os.getpid() != self._process:
             return
         self._wanted = False
-        lines = [self._books(), *self._models(), *self._adapters(), *self._places()]
+        books = [*self._earlier, coati.ledger()]
+        lines = [self._books(books), *self._traces([book["spans"] for book in books])]
+        lines += [*self._models(), *self._adapters(), *self._places()]
         text = "".join(f"coati: {line}\n" for line in lines)
         # The program may have replaced or closed what it writes to itself.
         with contextlib.suppress(OSError, ValueError):
             if sys.__stderr__ is not None:
                 os.write(sys.__stderr__.fileno(), text.encode())
 
-    def _books(self) -> str:
+    def _books(self, books: list[dict[str, Any]]) -> str:
         parts = []
-        books = [*self._earlier, coati.ledger()]
         for signal in ("logs", "spans"):
             recorded = sum(book[signal]["recorded"] for book in books)
             delivered = sum(book[signal]["delivered"] for book in books)
@@ -63,6 +64,13 @@ class Summary:
             if dropped:
                 parts[-1] += f", {dropped} dropped"
         return "; ".join(parts)
+
+    def _traces(self, spans: list[dict[str, Any]]) -> list[str]:
+        if not any(book["recorded"] for book in spans):
+            return []
+        roots = sum(book["roots"] for book in spans)
+        errors = sum(book["errors"] for book in spans)
+        return [f"traces: {roots}, failed spans: {errors}"]
 
     def _models(self) -> list[str]:
         calls = failed = older = 0
