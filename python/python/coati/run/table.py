@@ -81,6 +81,7 @@ ADAPTERS = (
     Adapter("autogen", _AUTOGEN, "autogen-core", "coati.autogen", _autogen),
     Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),
     Adapter("kaizen", "kaizen.core.autonomy", "kailash-kaizen", "coati.compat.kaizen"),
+    Adapter("langswarm", "langswarm.core.observability", "langswarm", "coati.compat.langswarm"),
     Adapter("multiprocessing", "multiprocessing.spawn", "", "coati.run.children"),
     Adapter("prometheus_client", "prometheus_client", "prometheus-client", "coati.prometheus"),
 )
