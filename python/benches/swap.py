@@ -198,8 +198,13 @@ def _spans(tracer: Tracer) -> dict[str, Callable[[int], None]]:
             with tracer.start_as_current_span("plan"):
                 pass
 
+    def inside(n: int) -> None:
+        with tracer.start_as_current_span("plans"):
+            current(n)
+
     return {
         "start_as_current_span(attributes={4})": current,
+        "the same inside another span": inside,
         "start_span, 4 set_attribute, end": by_hand,
         "start_as_current_span": bare,
     }
