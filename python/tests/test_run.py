@@ -167,6 +167,29 @@ def test_compiled_programs_and_archives(both: Both) -> None:
     assert both.same("app.zip", "x")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import logging; logging.getLogger('x').warning('shown %d', 1); logging.info('not')",
+        "import logging; logging.lastResort = None; logging.getLogger('x').info('a')\n"
+        "logging.getLogger('x').warning('told once'); logging.getLogger('y').error('not again')",
+    ],
+)
+def test_logging_without_handlers(both: Both, source: str) -> None:
+    both.write("app.py", source)
+    _, _, err = both.same("app.py")
+    assert err.count("\n") == 1
+
+
+def test_a_package_that_is_called_as_another(both: Both) -> None:
+    both.write("agents/__init__.py", "")
+    both.write("agents/tracing.py", "def start(): print('its own')")
+    both.write("app.py", "from agents import tracing; tracing.start()")
+    assert both.same("app.py") == (0, "its own\n", "")
+    assert both.summary[0].startswith("coati: 0 logs recorded")
+    assert not [line for line in both.summary if "openai_agents" in line]
+
+
 def test_an_exception_shows_nothing_of_ours(both: Both) -> None:
     both.write("broken.py", "def f(): return 1 / 0\nf()\n")
     both.write("prometheus_client.py", "import broken\n")

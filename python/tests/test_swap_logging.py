@@ -150,6 +150,56 @@ def test_other_handlers_go_on(installed: Any) -> None:
     assert len(installed.logs()) == 2
 
 
+def test_no_lock_is_needed(installed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 takes a handler's lock without asking whether there is one."""
+
+    def handle(self: Any, record: logging.LogRecord) -> Any:
+        with self.lock:
+            raise AssertionError("not asked")
+
+    monkeypatch.setattr(logging.Handler, "handle", handle)
+    log = logging.getLogger("swap")
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        log.exception("boom")
+    alone = coati.logging.Handler()
+    log.addHandler(alone)
+    log.error("alone")
+    # Since Python 3.12 a filter may put another record in place of the one it is given.
+    other = logging.makeLogRecord({"name": "swap", "levelno": 40, "msg": "in place"})
+    monkeypatch.setattr(alone, "filter", lambda record: other)
+    log.error("given")
+    monkeypatch.setattr(alone, "filter", lambda record: False)
+    log.error("dropped")
+    assert [line["message"] for line in installed.logs()] == ["boom", "alone", "in place"]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_last_resort(
+    engine: Any, capsys: pytest.CaptureFixture[str], beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the standard library writes where no handler listens."""
+    root, log = logging.getLogger(), logging.getLogger("swap")
+    monkeypatch.setattr(root, "handlers", [])
+    coati.logging.install(beside=beside)
+    try:
+        log.info("not enabled")
+        log.warning("shown %d", 1)
+        log.error("shown %d", 2, stack_info=True)
+        monkeypatch.setattr(logging, "lastResort", None)
+        monkeypatch.setattr(root.manager, "emittedNoHandlerWarning", False)
+        log.warning("none")
+        log.warning("none")
+    finally:
+        coati.logging.uninstall()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith(("shown", "No handlers"))] == (
+        ["shown 1", "shown 2", 'No handlers could be found for logger "swap"'] if beside else []
+    )
+    assert [line["message"] for line in engine.logs()] == ["shown 1", "shown 2", "none", "none"]
+
+
 def test_a_handler_alone(engine: Any) -> None:
     log = logging.getLogger("swap.alone")
     log.setLevel(logging.DEBUG)

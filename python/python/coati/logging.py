@@ -64,6 +64,18 @@ class Handler(logging.Handler):
         super().setLevel(level)
         _logging_changed()
 
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Record a line that the filters let pass, as the standard library does but for its lock,
+        which Python 3.13 takes without asking whether there is one.
+
+        Returns:
+            What the filters said: since Python 3.12 one may put another record in place.
+        """
+        kept: Any = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return kept
+
     def emit(self, record: logging.LogRecord) -> None:
         """Record a line."""
         try:
@@ -114,9 +126,10 @@ class Handler(logging.Handler):
 class _Installed:
     """What is in force."""
 
-    def __init__(self, handler: Handler, only: bool) -> None:
+    def __init__(self, handler: Handler, only: bool, beside: bool) -> None:
         self.handler = handler
         self.only = only
+        self.beside = beside
         self.root_level: int | None = None
 
 
@@ -129,6 +142,7 @@ def install(
     only: bool = False,
     style: Literal["%", "{", "$"] = "%",
     template: bool = False,
+    beside: bool = False,
 ) -> Handler:
     """Make every ``logging.getLogger(...)`` of the program, existing ones included, record through
     coati.
@@ -142,6 +156,8 @@ def install(
         only: whether other handlers are left out while coati is installed.
         style: how arguments stand in messages; see :class:`Handler`.
         template: whether templates and arguments are kept; see :class:`Handler`.
+        beside: whether the program is to notice nothing: where it has no handlers, the standard
+            library's last resort writes warnings to standard error as it would without coati.
 
     Returns:
         The handler in use: its level and its filters may be set.
@@ -151,7 +167,7 @@ def install(
     """
     global _installed  # noqa: PLW0603 - a program has one `logging`
     handler = Handler(style=style, template=template)
-    fresh = _Installed(handler, only)
+    fresh = _Installed(handler, only, beside)
     root = logging.getLogger()
     fresh.root_level = _installed.root_level if _installed else None
     if level is not None:
@@ -201,11 +217,18 @@ def _short_enough(  # noqa: PLR0917 - as the library has it
         exc_info
         or stack_info
         or installed is None
+        or (installed.beside and _last_resort(level))
         or not _logging_short(self, level, msg, args, extra, installed.handler, installed.only)
     ):
         # Releases before 3.11 count every frame.
         more = stacklevel > 1 and sys.version_info < (3, 11)
         _LONG(self, level, msg, args, exc_info, extra, stack_info, stacklevel + more)
+
+
+def _last_resort(level: int) -> bool:
+    """Whether the standard library has something to say where no handler listens."""
+    last = logging.lastResort
+    return last is None or level >= last.level
 
 
 # Callers are looked for behind the frames of the library's file, and by structlog of its module.
@@ -231,7 +254,7 @@ def _call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         logger = logger.parent if logger.propagate else None
     if record.levelno >= installed.handler.level:
         installed.handler.handle(record)
-    if others and not installed.only:
+    if (others or installed.beside) and not installed.only:
         return _CALL_HANDLERS(self, record)
     return None
 

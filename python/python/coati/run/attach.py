@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from coati import get_logger
@@ -41,6 +42,9 @@ class Attachments:
     def _attach(self, name: str) -> None:
         for adapter in self._adapters:
             if name not in adapter.waits_for.split() or adapter.name in self._begun:
+                continue
+            if adapter.known_by and not hasattr(sys.modules.get(name), adapter.known_by):
+                # Somebody else's module.
                 continue
             self._begun.add(adapter.name)
             try:

@@ -35,6 +35,8 @@ class Adapter(NamedTuple):
     module: str
     attach: Callable[[ModuleType], Any] = _install
     detach: Callable[[ModuleType], Any] = _uninstall
+    #: What the module has if it is the package's, and not another of the same name.
+    known_by: str = ""
 
     def load(self) -> ModuleType:
         """The adapter."""
@@ -56,7 +58,7 @@ class Adapter(NamedTuple):
 
 
 def _beside(adapter: ModuleType) -> Any:
-    """The program's own sinks stay."""
+    """The program's own output stays as it is."""
     return adapter.install(beside=True)
 
 
@@ -69,7 +71,7 @@ _AUTOGEN = "autogen_core autogen_agentchat.teams"
 _OTEL = "opentelemetry.trace opentelemetry.metrics opentelemetry._logs"
 #: One line each; `coati run --list` shows them in this order.
 ADAPTERS = (
-    Adapter("logging", "logging", "", "coati.logging"),
+    Adapter("logging", "logging", "", "coati.logging", _beside),
     Adapter("structlog", "structlog", "structlog", "coati.structlog"),
     Adapter("loguru", "loguru", "loguru", "coati.loguru", _beside),
     # LangChain imports this at its first run.
@@ -77,7 +79,13 @@ ADAPTERS = (
     Adapter("crewai", "crewai.events.event_bus", "crewai", "coati.crewai"),
     Adapter("llama_index", "llama_index_instrumentation", "llama-index-core", "coati.llama_index"),
     Adapter("opentelemetry", _OTEL, "opentelemetry-api", "coati.otel", otel.attach, otel.detach),
-    Adapter("openai_agents", "agents.tracing", "openai-agents", "coati.openai_agents"),
+    Adapter(
+        "openai_agents",
+        "agents.tracing",
+        "openai-agents",
+        "coati.openai_agents",
+        known_by="TracingProcessor",
+    ),
     Adapter("autogen", _AUTOGEN, "autogen-core", "coati.autogen", _autogen),
     Adapter("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "coati.pydantic_ai"),
     Adapter("kaizen", "kaizen.core.autonomy", "kailash-kaizen", "coati.compat.kaizen"),
