@@ -157,6 +157,54 @@ def test_the_chain_tells_where_it_breaks(path: Path, key: bytes | None) -> None:
     assert breaks(whole) == []
 
 
+@pytest.mark.parametrize("key", [None, b"secret"])
+def test_entries_cannot_leave_the_chain_at_its_beginning(path: Path, key: bytes | None) -> None:
+    storage = FileAuditStorage(path, key=key)
+    append(storage, *(entry(number) for number in range(4)))
+    whole = [json.loads(line) for line in lines(path)]
+    forged = [{name: one[name] for name in KEYS} for one in whole[:2]]
+    forged[1]["result"] = "denied"
+    path.write_text("".join(json.dumps(one) + "\n" for one in [*forged, *whole[2:]]))
+    found = storage.verify()
+    assert [(one.line, one.reason) for one in found.breaks] == [
+        (3, "has number 3 behind lines in no chain")
+    ]
+    assert (found.first, found.unchained) == (3, 2)
+    # What a killed process has left is no entry: the files before it may be removed.
+    path.write_text("".join(["half\n", *(json.dumps(one) + "\n" for one in whole[2:])]))
+    found = storage.verify()
+    assert (found.ok, found.first, len(found.torn)) == (True, 3, 1)
+
+
+@pytest.mark.parametrize("name", ["hash", "prev_hash"])
+@pytest.mark.parametrize("bad", ["é", "", "A" * 64, "0" * 63])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_hashes_that_are_none_are_breaks(path: Path, name: str, bad: str, place: int) -> None:
+    storage = FileAuditStorage(path, key=b"secret")
+    append(storage, *(entry(number) for number in range(3)))
+    whole = [json.loads(line) for line in lines(path)]
+    whole[place][name] = bad
+    if name == "hash" and place < 2:
+        whole[place + 1]["prev_hash"] = bad
+    path.write_text("".join(json.dumps(one) + "\n" for one in whole))
+    assert storage.verify().breaks[0].line == place + 1
+    append(storage, entry(3))
+    assert storage.verify().breaks[0].line == place + 1
+    assert numbers(query(storage)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_key_that_stands_twice_is_a_break(path: Path, place: int) -> None:
+    storage = FileAuditStorage(path, key=b"secret")
+    append(storage, *(entry(number) for number in range(3)))
+    whole = lines(path)
+    whole[place] = '{"timestamp": "2001-01-01T00:00:00+00:00", ' + whole[place][1:]
+    path.write_text("".join(line + "\n" for line in whole))
+    found = storage.verify().breaks[0]
+    assert (found.line, found.reason) == (place + 1, "has a key twice")
+    assert len(query(storage)) == 2
+
+
 def test_a_changed_hash_is_no_way_round(path: Path) -> None:
     storage = FileAuditStorage(path)
     append(storage, *(entry(number) for number in range(3)))
@@ -233,6 +281,9 @@ def test_any_value_can_be_proved(storage: FileAuditStorage) -> None:
     assert storage.verify().ok
     first, _ = query(storage)
     assert first.details == {"1": "b", "2": 1.5e300, "nan": "NaN", "null": "{3}"}
+    append(storage, entry(3, details={1: "a", "1": "b"}))
+    assert storage.verify().ok
+    assert query(storage)[-1].details == {"1": "b"}
 
 
 def test_entries_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

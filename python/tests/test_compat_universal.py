@@ -305,6 +305,42 @@ def test_changes_of_the_trail_are_seen(engine: Any, audit: Any, tmp_path: Path, 
     assert report["integrity"]["ok"] is False
 
 
+def test_a_trail_may_begin_with_lines_in_no_chain(engine: Any, audit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"audit_id": "old", "operation": "read"}\n')
+    ids = [str(audit.track_agent_execution("ada", "s1", {"n": number})) for number in range(3)]
+    assert all(map(audit.verify_audit_integrity, ids))
+    assert not audit.verify_audit_integrity("old")
+    report = json.loads(audit.export_compliance_report())
+    assert (report["integrity"]["first"], report["integrity"]["unchained"]) == (1, 1)
+    assert report["integrity"]["ok"] is True
+    path.write_text(path.read_text().replace('"read"', '"none"'))
+    assert not any(map(audit.verify_audit_integrity, ids))
+    # Without its first entry the trail tells that it begins at the second, and with loose lines
+    # before that it does not hold.
+    loose, _, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rest))
+    report = json.loads(audit.export_compliance_report())
+    assert (report["integrity"]["ok"], report["integrity"]["first"]) == (True, 2)
+    assert audit.verify_audit_integrity(ids[1])
+    path.write_text("".join([loose, *rest]))
+    assert json.loads(audit.export_compliance_report())["integrity"]["ok"] is False
+    assert not audit.verify_audit_integrity(ids[1])
+
+
+@pytest.mark.parametrize("name", ["hash", "prev_hash"])
+def test_a_hash_that_is_none_is_reported(
+    engine: Any, audit: Any, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit_id = str(audit.track_agent_execution("ada"))
+    entry = json.loads(path.read_text())
+    path.write_text(json.dumps({**entry, name: "é"}) + "\n")
+    assert json.loads(audit.export_compliance_report())["integrity"]["ok"] is False
+    assert not audit.verify_audit_integrity(audit_id)
+    assert not audit.verify_audit_integrity(str(audit.track_agent_execution("bob")))
+
+
 def test_a_torn_line_does_not_end_the_trail(engine: Any, audit: Any, tmp_path: Path) -> None:
     first = str(audit.track_agent_execution("ada"))
     with (tmp_path / "audit.jsonl").open("a") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from coati.compat.kaizen._chain import parse
 from coati.compat.kaizen.types import AuditEntry
 
 __all__ = ["Filter"]
@@ -54,7 +54,7 @@ class Filter:
                 if self._hopeless(line):
                     continue
                 try:
-                    entry = _entry(json.loads(line))
+                    entry = _entry(parse(line))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     if line.strip():
                         why = f"{type(error).__name__}: {error}"

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import coati
-from coati.compat.kaizen._chain import Head, Verification, before, find_head, link, verify
+from coati.compat.kaizen._chain import (
+    Head,
+    Repeated,
+    Verification,
+    before,
+    find_head,
+    link,
+    parse,
+    verify,
+)
 from coati.compat.kaizen._files import Files
 from coati.compat.kaizen._plain import encode
 from coati.compat.kaizen._query import Filter
@@ -93,8 +102,13 @@ class FileAuditStorage:
         return await _in_thread(self._write, text)
 
     def _write(self, text: str, wait: bool = True) -> None:
-        # As it will be read: keys that become equal as texts are one.
-        entry = json.loads(text)
+        # As it will be read.
+        try:
+            entry = parse(text)
+        except Repeated:
+            # Keys that become equal as texts are one.
+            entry = json.loads(text)
+            text = encode(entry)
         while True:
             with self._files.locked(wait) as file:
                 status = os.fstat(file)
@@ -182,6 +196,8 @@ class FileAuditStorage:
         ``hash`` is SHA-256 over ``prev_hash`` and the entry as canonical JSON (sorted keys, no
         spaces, without the two hashes), or HMAC-SHA-256 with the key; ``prev_hash`` is the hash of
         the line before, 64 zeros for the first, or SHA-256 over the lines that were there before.
+        A trail whose oldest files were removed holds, and so does one whose oldest lines were cut
+        off: ``first`` tells the number that it begins with.
         """
         with self._files.snapshot() as files:
             return verify(files, self._key)

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import coati
-from coati.compat.kaizen._chain import GENESIS, Verification, link
+from coati.compat.kaizen._chain import CHANGED, Chain, Verification, parse
 from coati.compat.kaizen._plain import encode
 from coati.compat.kaizen.audit import FileAuditStorage
 from coati.compat.universal._awaited import Answer, Entries, Text
@@ -160,40 +160,36 @@ class EnterpriseAuditManager:
             return Answer(False)
 
     def _holds(self, audit_id: str) -> bool:
-        previous: str | None = None
-        number = 0
+        chain = Chain(self._key)
         found = False
-        for entry in self._entries():
-            if previous is None and entry.get("sequence") == 1:
-                previous = GENESIS
-            elif previous is None:
-                # Older files have been removed.
-                previous = str(entry.get("prev_hash"))
-                number = int(entry.get("sequence") or 0) - 1
-            whole = entry.get("prev_hash") == previous and entry.get("sequence") == number + 1
-            if found:
-                return whole
-            if not whole or entry.get("hash") != link(entry, previous, self._key):
+        for line in self._lines():
+            entry, reason = chain.step(line)
+            if found and (entry or reason):
+                # The next one need not be as it was written, only linked.
+                return reason in {"", CHANGED}
+            if reason:
                 return False
-            previous, number = str(entry["hash"]), number + 1
-            found = entry.get("audit_id") == audit_id
+            found = found or (entry is not None and entry.get("audit_id") == audit_id)
         return found
 
     def verify_chain(self) -> Verification:
         """Check all entries, and tell where the chain breaks."""
         return self._storage.verify()
 
+    def _lines(self) -> Iterator[bytes]:
+        """All lines that are not empty, oldest first."""
+        with self._storage._files.snapshot() as files:
+            yield from (line for _, lines in files for line in lines if line.strip())
+
     def _entries(self) -> Iterator[dict[str, Any]]:
         """All entries, oldest first; lines that are none are passed over."""
-        with self._storage._files.snapshot() as files:
-            for _, lines in files:
-                for line in lines:
-                    try:
-                        entry = json.loads(line)
-                    except ValueError:
-                        continue
-                    if isinstance(entry, dict):
-                        yield entry
+        for line in self._lines():
+            try:
+                entry = parse(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(entry, dict):
+                yield entry
 
     def get_audit_trail(
         self,
@@ -254,6 +250,9 @@ class EnterpriseAuditManager:
             "integrity": {
                 "ok": chain.ok,
                 "entries": chain.entries,
+                # Above 1 where the oldest entries are gone.
+                "first": chain.first,
+                "unchained": chain.unchained,
                 "head": chain.head.hash,
                 "breaks": [f"{one.file}:{one.line}: {one.reason}" for one in chain.breaks],
             },
