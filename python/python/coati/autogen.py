@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -139,8 +140,10 @@ def _run_stream(run_stream: Any) -> Any:
     @functools.wraps(run_stream)
     async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         team = _team(self)
-        async for item in _within(team, run_stream(self, *args, **kwargs), lambda item: None):
-            yield item
+        stream = run_stream(self, *args, **kwargs)
+        async with aclosing(_within(team, stream, lambda item: None)) as items:
+            async for item in items:
+                yield item
 
     return call
 
@@ -168,8 +171,10 @@ def _create_stream(create_stream: Any) -> Any:
     async def call(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         operation = None if _calling.get() else _request(self, args, kwargs, stream=True)
         stream = create_stream(self, *args, **kwargs)
-        async for item in _within(operation, stream, lambda item: _chunk(operation, item), True):
-            yield item
+        told = functools.partial(_chunk, operation)
+        async with aclosing(_within(operation, stream, told, True)) as items:
+            async for item in items:
+                yield item
 
     return call
 
@@ -179,14 +184,16 @@ async def _within(
     stream: Any,
     told: Callable[[Any], None],
     calling: bool = False,
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """The items of a stream that is the work of an operation, current while each is made."""
-    if operation is None:
-        async for item in stream:
-            yield item
-        return
     items = aiter(stream)
     try:
+        while operation is None:
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            yield item
         while True:
             span, inner = operation.attach(), _calling.set(calling or _calling.get())
             try:
@@ -208,7 +215,8 @@ async def _within(
             if close is not None:
                 await close()
         finally:
-            operation.end()
+            if operation is not None:
+                operation.end()
 
 
 @harmless

@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import aclosing
 from types import ModuleType
 from typing import Any
 
@@ -216,6 +217,59 @@ def test_a_team_that_fails(engine: Engine) -> None:
     for name in ("invoke_workflow team", "invoke_agent one", "chat ReplayChatCompletionClient"):
         assert tree.one(name)["status"]["code"] == "error"
     assert tree.one("invoke_workflow team")["attributes"]["error.type"] == "RuntimeError"
+
+
+def test_a_team_whose_stream_is_left_runs_again(engine: Engine) -> None:
+    coati.autogen.install()
+    agent = AssistantAgent("one", ReplayChatCompletionClient(["a", "b", "c"]))
+    team = RoundRobinGroupChat([agent], name="team", max_turns=1)
+
+    async def twice() -> None:
+        stream = team.run_stream(task="hi")
+        await anext(stream)
+        await stream.aclose()
+        await team.run(task="again")
+
+    asyncio.run(twice())
+    teams = [span for span in engine.spans() if span["span"] == "invoke_workflow team"]
+    assert [team["status"]["code"] for team in teams] == ["unset", "unset"]
+
+
+class Closing(ReplayChatCompletionClient):
+    """Tells of the end of its stream."""
+
+    ended = False
+
+    async def create_stream(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            self.ended = True
+
+
+class Asking(Closing):
+    """Asks another one."""
+
+    async def create_stream(self, *args: Any, **kwargs: Any) -> Any:
+        async with aclosing(self.inner.create_stream(*args, **kwargs)) as items:
+            async for item in items:
+                yield item
+
+
+def test_a_stream_that_is_left_ends_at_once(engine: Engine) -> None:
+    coati.autogen.install()
+    outer = Asking([])
+    outer.inner = inner = Closing([])
+
+    async def leave() -> None:
+        items = outer.create_stream([])
+        await anext(items)
+        await items.aclose()
+        assert inner.ended
+
+    asyncio.run(leave())
+    assert [span["span"] for span in engine.spans()] == ["chat Asking"]
 
 
 def test_without_the_engine() -> None:
