@@ -35,6 +35,16 @@ def metric(name: str) -> list[Any]:
     [
         pytest.param(
             {
+                "input_tokens": 1117,
+                "output_tokens": 5,
+                "cached_prompt_tokens": 100,
+                "cache_creation_tokens": 1000,
+            },
+            Usage(1117, 5, 100, 1000, None),
+            id="crewai-anthropic",
+        ),
+        pytest.param(
+            {
                 "prompt_tokens": 100,
                 "completion_tokens": 20,
                 "total_tokens": 120,

@@ -53,6 +53,7 @@ _READ = (
 )
 _WRITTEN = (
     "cache_write_tokens",
+    "cache_creation_tokens",
     "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.cache_creation.input_tokens",
 )
