@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import Any
 import coati
 import pytest
 from coati.otel.metrics import MeterProvider
-from conftest import Engine
+from conftest import Engine, Program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import metrics, trace
@@ -523,3 +524,62 @@ def test_exemplars_are_of_the_span_around(engine: Engine) -> None:
     assert data is not None
     points = [m.data.data_points[0] for m in data.resource_metrics[0].scope_metrics[0].metrics]
     assert all(not point.exemplars for point in points)
+
+
+def test_readers_go_on_where_counting_begins_anew(engine: Engine) -> None:
+    cumulative = InMemoryMetricReader()
+    delta = InMemoryMetricReader(preferred_temporality=DELTA)
+    provider = MeterProvider()
+    ups = provider.get_meter("t").create_up_down_counter("ups")
+    ups.add(10)
+    provider = MeterProvider(metric_readers=[cumulative, delta])
+    ups = provider.get_meter("t").create_up_down_counter("ups")
+
+    def read(reader: InMemoryMetricReader) -> list[Any]:
+        return [points for _, points in seen(reader.get_metrics_data()).values()]
+
+    assert (read(cumulative), read(delta)) == ([], [])
+    for more, total in ((5, 5), (-5, 0)):
+        ups.add(more)
+        assert (read(cumulative), read(delta)) == ([{(): total}], [{(): more}])
+    coati.shutdown()
+    engine.start()
+    ups.add(1)
+    assert (read(cumulative), read(delta)) == ([{(): 1}], [{(): 1}])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_readers_of_a_forked_child_tell_what_it_counts(program: Program) -> None:
+    program.run(
+        """
+        import os, coati
+        from coati.otel.metrics import MeterProvider
+        from opentelemetry.sdk.metrics import Counter
+        from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+
+        coati.init(config={'sinks': [SINK]})
+        readers = [
+            InMemoryMetricReader(),
+            InMemoryMetricReader(preferred_temporality={Counter: AggregationTemporality.DELTA}),
+        ]
+        counter = MeterProvider(metric_readers=readers).get_meter("t").create_counter("k")
+        def read(who):
+            for reader in readers:
+                (point,) = (
+                    reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0]
+                    .data.data_points
+                )
+                print(who, point.value, flush=True)
+
+        counter.add(10)
+        read("parent")
+        pid = os.fork()
+        counter.add(1)
+        if pid:
+            os.waitpid(pid, 0)
+        read("parent" if pid else "child")
+        """
+    )
+    told = program.stdout.splitlines()
+    assert [line for line in told if "child" in line] == ["child 1", "child 1"]
+    assert [line for line in told if "parent" in line][2:] == ["parent 11", "parent 1"]

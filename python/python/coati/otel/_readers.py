@@ -106,13 +106,22 @@ class Collected:
         self._start = self._last = time.time_ns()
         #: What of each series it is not told: what had been counted before, or told already.
         self._bases: dict[Any, Any] = {}
-        for scope, _, name, _, _, _, points in _native._otel_metrics(False)[1]:
+        #: Series that had been counted before and have been told since: told even at zero.
+        self._told: set[Any] = set()
+        self._began, rows = _native._otel_metrics(False)
+        for scope, _, name, _, _, _, points in rows:
             for attributes, value, _ in points:
                 self._bases[_key(scope, name, attributes)] = value
 
     def read(self) -> MetricsData | None:
         """All that has been counted since the reader came, or since it read last."""
         began, rows = _native._otel_metrics(True)
+        if began != self._began:
+            # Counted afresh, as after a fork or another ``init``.
+            self._began = began
+            self._last = max(self._last, began)
+            self._bases.clear()
+            self._told.clear()
         now, last = time.time_ns(), self._last
         self._last = now
         streams = self._provider._streams()
@@ -163,7 +172,9 @@ class Collected:
             less = value if base is None else subtract(value, base)
             if delta:
                 self._bases[key] = value
-            if base is None or observed or _counts(less):
+            if base is None or observed or key in self._told or _counts(less):
+                if base is not None and not delta:
+                    self._told.add(key)
                 changed.append((attributes, less, exemplars))
         return changed
 
