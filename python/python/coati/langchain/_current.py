@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from coati import attach, current_span
+from coati import Token, attach, current_span
 from coati._adapter import Entry, harmless
 
 #: The innermost run whose span has been made current here.
@@ -39,6 +39,11 @@ def place(parent_id: Any, entry: Entry | None) -> dict[str, Any]:
         if here.trace_id == operation.span.trace_id:
             return {"parent": here, "within": operation}
     return {"parent": operation}
+
+
+def run_id() -> Any:
+    """The innermost run whose span has been made current here."""
+    return _inside.get()
 
 
 def hook() -> None:
@@ -107,26 +112,37 @@ def _awaiting(original: Any) -> Any:
 
 @contextmanager
 def _inside_of(manager: Any) -> Iterator[None]:
-    run_id = getattr(manager, "run_id", None)
-    entry = _entry(manager, run_id)
-    if entry is None:
-        yield
-        return
-    token, before = attach(entry.operation.span), _inside.set(run_id)
+    made = _make_current(manager)
     try:
         yield
     finally:
+        if made is not None:
+            _take_back(*made)
+
+
+@harmless
+def _make_current(manager: Any) -> Any:
+    run_id = getattr(manager, "run_id", None)
+    entry = _entry(manager, run_id)
+    return None if entry is None else (attach(entry.operation.span), _inside.set(run_id))
+
+
+@harmless
+def _take_back(token: Token, before: Any) -> None:
+    try:
         _inside.reset(before)
+    finally:
         token.detach()
 
 
 def _entry(manager: Any, run_id: Any) -> Entry | None:
     if run_id is None:
         return None
+    from coati.langchain._handler import CallbackHandler  # noqa: PLC0415 - it imports this
+
     for handler in getattr(manager, "handlers", ()):
-        entry = getattr(handler, "_coati_entry", None)
-        if entry is not None:
-            found = entry(run_id)
+        if isinstance(handler, CallbackHandler):
+            found = handler._coati_entry(run_id)
             if found is not None:
-                return found  # type: ignore[no-any-return]
+                return found
     return None

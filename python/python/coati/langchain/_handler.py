@@ -166,6 +166,8 @@ class CallbackHandler(_Base):  # type: ignore[misc]
 
     def _model(self, kind: str, run: _Run, kwargs: dict[str, Any]) -> genai.Operation:
         parameters, metadata = kwargs.get("invocation_params"), run.metadata
+        for outer in (run.parent_id, _current.run_id()):
+            _kinds.make_passing(self._open[outer])
         provider = (metadata or {}).get("ls_provider") or (parameters or {}).get("_type")
         operation = genai.inference(
             _read.model(metadata, parameters),

@@ -36,3 +36,11 @@ def make_workflow(entry: Entry) -> None:
         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": entry.source}
     )
     operation.span.update_name(f"invoke_workflow {entry.source}")
+
+
+def make_passing(entry: Entry | None) -> None:
+    """Tell of a model that asks another one: the tokens are the other's."""
+    if entry is None or entry.kind != "model" or isinstance(entry, Hidden):
+        return
+    # Without a name it has no metrics, and counts for no agent.
+    entry.operation.operation = ""

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import coati
 import coati.langchain
 import pytest
-from coati import _adapter
+from coati import _adapter, genai
 from coati.genai import Usage
 from conftest import Engine, Record
 from langchain.agents import create_agent
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.callbacks import CallbackManager, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage
@@ -174,6 +175,46 @@ def test_what_a_model_is_asked_and_answers(engine: Engine) -> None:
     assert attributes["gen_ai.usage.input_tokens"] == 3
     assert attributes["gen_ai.conversation.id"] == "7"
     assert attributes["gen_ai.provider.name"] == "openai"
+
+
+class Passing(program.Model):
+    """Asks another model, and gives its answer as its own."""
+
+    inner: Any
+
+    def _generate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        inside = CallbackManager(run_manager.handlers, parent_run_id=run_manager.run_id)
+        config = {"callbacks": inside} if self.model_name == "told" else None
+        message = self.inner.invoke(messages, config)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("name", ["told", "untold"])
+def test_a_model_that_asks_another_counts_once(engine: Engine, name: str) -> None:
+    passing = Passing(messages=iter([]), inner=Answers(messages=iter([])), model_name=name)
+    with genai.agent("a") as agent:
+        passing.invoke("q")
+    assert agent.usage == Usage(3, 1)
+    inner, outer, _ = engine.spans()
+    assert inner["parent_span_id"] == outer["span_id"]
+    assert inner["attributes"]["gen_ai.usage.input_tokens"] == 3
+    assert "gen_ai.usage.input_tokens" not in outer["attributes"]
+    calls = "gen_ai.invoke_agent.inference_calls"
+    (found,) = (each for each in coati.metrics.snapshot() if each.name == calls)
+    assert found.stats.sum == 1
+
+
+def test_handlers_that_are_not_ours_are_let_be(engine: Engine) -> None:
+    mock = MagicMock()
+    model = program.answering(AIMessage("hi"))
+    assert model.invoke("q", {"callbacks": [mock]}).content == "hi"
+    assert RunnableLambda(str).invoke(1, {"callbacks": [mock]}) == "1"
+    assert not mock._coati_entry.called
 
 
 def test_a_model_for_texts(engine: Engine) -> None:
