@@ -519,6 +519,90 @@ def test_opentelemetry_with_and_without_a_provider_of_the_programs(
     assert run.summary[2] == "attached to logging, opentelemetry"
 
 
+EARLY = """
+import sys
+from opentelemetry import _logs, metrics, trace
+
+provider = trace.get_tracer_provider()
+tracer, unused = trace.get_tracer("lib", "1"), trace.get_tracer("unused")
+meter, used = metrics.get_meter("lib", "1"), "used" in sys.argv
+counter, histogram = meter.create_counter("runs"), meter.create_histogram("took")
+asked = []
+meter.create_observable_gauge("level", [lambda _: asked.append(1) or [metrics.Observation(4)]])
+loggers = [_logs.get_logger("lib", "1"), _logs.get_logger("lib", "1", attributes={"a": 1})]
+if used:
+    with tracer.start_as_current_span("before"):
+        counter.add(100)
+        for logger in loggers:
+            logger.emit(_logs.LogRecord(body="before"))
+
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+spans, reader, lines = InMemorySpanExporter(), InMemoryMetricReader(), InMemoryLogRecordExporter()
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(spans))
+metrics.set_meter_provider(MeterProvider([reader]))
+_logs.set_logger_provider(LoggerProvider())
+_logs.get_logger_provider().add_log_record_processor(SimpleLogRecordProcessor(lines))
+link = trace.Link(trace.SpanContext(1, 2, True))
+with tracer.start_as_current_span("early", kind=trace.SpanKind.CLIENT, links=[link]) as span:
+    with trace.get_tracer("app").start_as_current_span("late"):
+        tracer.start_span("alone", attributes={"a": 1}, start_time=5).end(9)
+    try:
+        with tracer.start_as_current_span("broken"):
+            raise KeyError("x")
+    except KeyError:
+        pass
+    for logger in loggers:
+        logger.emit(_logs.LogRecord(body="early"))
+    _logs.get_logger("app").emit(_logs.LogRecord(body="late"))
+@tracer.start_as_current_span("decorated")
+def decorated():
+    counter.add(2, {"a": "b"})
+decorated()
+provider.get_tracer("kept").start_span("by the kept provider").end()
+histogram.record(2.5)
+meter.create_up_down_counter("afterwards").add(3)
+metrics.get_meter("app").create_counter("late").add(1)
+names = {s.context.span_id: s.name for s in spans.get_finished_spans()}
+for s in spans.get_finished_spans():
+    scope = s.instrumentation_scope
+    print(s.name, s.parent and names[s.parent.span_id], s.kind, dict(s.attributes), len(s.links))
+    print(scope.name, scope.version, s.status.status_code, [e.name for e in s.events])
+for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
+    for metric in scope.metrics:
+        for point in metric.data.data_points:
+            value = getattr(point, "value", None) or point.sum
+            print(scope.scope.name, scope.scope.version, metric.name, dict(point.attributes), value)
+for line in lines.get_finished_logs():
+    scope, record = line.instrumentation_scope, line.log_record
+    print(scope.name, scope.version, dict(scope.attributes or {}), record.body)
+    print(names.get(record.span_id))
+print(len(asked))
+"""
+
+
+@pytest.mark.parametrize("used", [[], ["used"]])
+def test_what_was_asked_for_before_the_programs_providers_follows_them(
+    both: Both, used: list[str]
+) -> None:
+    both.write("app.py", EARLY)
+    _, out, _ = both.same("app.py", *used)
+    for line in ("early None SpanKind.CLIENT {} 1", "lib 1 runs {'a': 'b'} 2", "lib 1 {} early"):
+        assert line in out.splitlines()
+    records = [json.loads(line) for line in (both.folder / "out.jsonl").read_text().splitlines()]
+    spans = [record["span"] for record in records if "span" in record]
+    assert {"early", "late", "alone", "broken", "decorated"} <= set(spans)
+    assert len(spans) == len(set(spans))
+    assert ("before" in spans) == bool(used)
+
+
 def test_every_adapter_is_in_the_table() -> None:
     modules = [name for _, name, _ in pkgutil.iter_modules(coati.__path__)]
     sources = {name: importlib.util.find_spec(f"coati.{name}") for name in modules}

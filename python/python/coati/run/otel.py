@@ -1,67 +1,107 @@
 """OpenTelemetry's API in a program that may set providers of its own: they stay its own.
 
-Until it does, coati's are the process's. A tracer provider of the SDK that the program sets works
-as ever, and what it records, coati records too.
+Until it does, coati's are the process's, and what libraries got from them by then follows. A tracer
+provider of the SDK that the program sets works as ever, and what it records, coati records too.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 __all__ = ["attach", "detach"]
 
+#: Where the API keeps a provider, what it is called there, and how it is set.
 _PLACES = (
-    ("opentelemetry.trace", "_TRACER_PROVIDER"),
-    ("opentelemetry.metrics._internal", "_METER_PROVIDER"),
-    ("opentelemetry._logs._internal", "_LOGGER_PROVIDER"),
+    ("opentelemetry.trace", "_TRACER_PROVIDER", "set_tracer_provider", "TracerProvider"),
+    ("opentelemetry.metrics", "_METER_PROVIDER", "set_meter_provider", "MeterProvider"),
+    ("opentelemetry._logs", "_LOGGER_PROVIDER", "set_logger_provider", "LoggerProvider"),
 )
-_set_before: Any = None
+#: What takes back what :func:`attach` did; None while nothing is attached.
+_undo: list[Callable[[], None]] | None = None
 
 
 def attach(adapter: ModuleType) -> None:
     """Install coati's providers, which those of the program may replace."""
-    global _set_before  # noqa: PLW0603 - a process has one such API
-    from opentelemetry import trace  # noqa: PLC0415
-
-    api: Any = trace
-    if _set_before is not None:
+    global _undo  # noqa: PLW0603 - a process has one such API
+    if _undo is not None:
         return
+    from coati.run import otel_late  # noqa: PLC0415 - it needs the API
+
+    _undo = []
     vacant = [place for place in _PLACES if not _once(place)._done]
     adapter.install()
-    for place in vacant:
-        # As if nobody had set one.
-        _once(place)._done = False
-    _set_before = api.set_tracer_provider
-
-    @functools.wraps(_set_before)
-    def set_tracer_provider(tracer_provider: Any) -> None:
-        before(tracer_provider)
-        add = getattr(tracer_provider, "add_span_processor", None)
-        given = api._TRACER_PROVIDER is tracer_provider
-        if given and add is not None and not isinstance(tracer_provider, adapter.TracerProvider):
-            add(_Mirror())
-
-    before = _set_before
-    api.set_tracer_provider = set_tracer_provider
+    for place in _PLACES:
+        ours: Any = None
+        if place in vacant:
+            # As if nobody had set one.
+            _once(place)._done = False
+            ours = getattr(_keeper(place), place[1])
+            _undo.append(_dress(ours, getattr(otel_late, place[3])))
+        _undo.append(_follow(place, ours, adapter))
 
 
 def detach(adapter: ModuleType) -> None:
     """Take back what :func:`attach` did."""
-    global _set_before  # noqa: PLW0603
-    from opentelemetry import trace  # noqa: PLC0415
-
-    if _set_before is not None:
-        trace.set_tracer_provider = _set_before
-        _set_before = None
+    global _undo  # noqa: PLW0603
+    for undo in _undo or ():
+        undo()
+    _undo = None
     adapter.uninstall()
 
 
-def _once(place: tuple[str, str]) -> Any:
-    module, name = place
-    return getattr(importlib.import_module(module), f"{name}_SET_ONCE")
+def _dress(ours: Any, kind: type) -> Callable[[], None]:
+    """Make a provider one whose tracers, meters or loggers follow the program's."""
+    before = type(ours)
+    ours.__class__ = kind
+
+    def undo() -> None:
+        ours.__class__ = before
+
+    return undo
+
+
+def _follow(place: tuple[str, str, str, str], ours: Any, adapter: ModuleType) -> Callable[[], None]:
+    """Be told of the provider that the program sets."""
+    from coati._adapter import harmless  # noqa: PLC0415
+
+    name = place[2]
+    modules = [importlib.import_module(place[0]), _keeper(place)]
+    before = getattr(modules[0], name)
+
+    @functools.wraps(before)
+    def setter(provider: Any) -> None:
+        before(provider)
+        if provider is ours or getattr(_keeper(place), place[1]) is not provider:
+            return
+        if ours is not None:
+            harmless(ours.follow)(provider)
+        add = getattr(provider, "add_span_processor", None)
+        if add is not None and not isinstance(provider, adapter.TracerProvider):
+            add(_Mirror())
+
+    def undo() -> None:
+        for module in modules:
+            setattr(module, name, before)
+
+    for module in modules:
+        setattr(module, name, setter)
+    return undo
+
+
+def _keeper(place: tuple[str, str, str, str]) -> Any:
+    """The module that has the variable."""
+    module = importlib.import_module(place[0])
+    if hasattr(module, place[1]):
+        return module
+    return importlib.import_module(place[0] + "._internal")
+
+
+def _once(place: tuple[str, str, str, str]) -> Any:
+    return getattr(_keeper(place), f"{place[1]}_SET_ONCE")
 
 
 class _Mirror:
