@@ -723,3 +723,71 @@ def test_names_of_the_framework_without_the_framework(program: Any) -> None:
         assert not [name for name in sys.modules if name.startswith("langswarm")]
         """
     )
+
+
+def test_a_span_that_ends_inside_its_statement_is_not_current_after_it(engine: Any) -> None:
+    tracer = V2Tracer()
+    with tracer.start_span("a") as span:
+        span.finish()
+        ended = span.end_time
+    assert tracer.get_trace_id() is None
+
+    def fails() -> None:
+        with tracer.start_span("b") as span:
+            span.end()
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        fails()
+    assert coati.current_span().span_id == "0" * 16
+    with tracer.start_span("c") as other:
+        assert other.parent_span_id is None
+    assert [one["span"] for one in engine.spans()] == ["a", "b", "c"]
+    assert tracer.get_finished_spans()[0].end_time == ended
+
+
+def test_tags_that_cannot_be_compared_harm_nobody(engine: Any) -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("no")
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __str__(self) -> str:
+            return "odd"
+
+    tracer = V2Tracer()
+    with tracer.start_span("a", tag=Odd()) as span:
+        span.add_tag("tag", Odd()).add_tag("n", 1)
+        span.set_attributes(None).set_attributes(5)
+    assert span.is_finished
+    assert tracer.get_trace_id() is None
+    assert engine.spans()[0]["attributes"]["n"] == 1
+
+
+def test_values_that_are_no_keys_are_labels_by_their_text(engine: Any) -> None:
+    metrics = V2Metrics()
+    for _ in range(2):
+        metrics.increment_counter("c", a=[1])
+        metrics.set_gauge("g", 3.0, a={"b": 1})
+        metrics.record_histogram("h", 4.0, labels={"a": [1]})
+        metrics.record_timer("t", 5.0, a={1})
+    found = metrics.get_all_metrics()
+    assert found["counters"] == {"c#a=[1]": 2.0}
+    assert found["gauges"] == {"g#a={'b': 1}": 3.0}
+    assert found["histogram_stats"]["h#a=[1]"]["count"] == 2
+    assert found["timer_stats"]["t#a={1}"]["count"] == 2
+
+
+def test_fields_of_a_line_may_be_called_like_arguments(engine: Any) -> None:
+    class Agent(AutoInstrumentedMixin):
+        _component_name = "agent"
+
+    initialize_auto_instrumentation(ObservabilityConfig(log_level=LogLevel.DEBUG))
+    Agent()._auto_log("info", "first", level=3, message="x", **{"self": 4})
+    Agent()._auto_log(level="warning", message="second")
+    lines = {line["message"]: line for line in engine.records() if "message" in line}
+    assert lines["second"]["level"] == "warning"
+    told = json.dumps(lines["first"])
+    for field in ('"level_": 3', '"message_": "x"', '"self_": 4', '"component": "agent"'):
+        assert field in told

@@ -112,6 +112,7 @@ class Observation:
             run.fail(error)
         run.end()
         run._entered.pop().__exit__()
+        run._outer = None
 
     async def __aenter__(self) -> Run:
         return self.__enter__()

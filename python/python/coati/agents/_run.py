@@ -17,6 +17,9 @@ from coati.genai.operation import _shared
 if TYPE_CHECKING:
     from coati.agents._observation import Observation
 
+#: Kinds by whose names calls inside are told of.
+_NAMED = ("agent", "workflow")
+
 #: The innermost call of this task or thread.
 _innermost: ContextVar[Run | None] = ContextVar("coati.agents.run", default=None)
 
@@ -44,6 +47,7 @@ class Run:
         "_open",
         "_operation",
         "_outer",
+        "_within",
         "name",
     )
 
@@ -61,7 +65,14 @@ class Run:
         self._operation = operation
         self._attributes = attributes
         self._fields = fields
-        self._outer = _innermost.get()
+        outer = _innermost.get()
+        #: What is around it, until it ends: who begins the next from within the last, without
+        #: end, would keep them all.
+        self._outer = outer
+        #: The innermost agent and workflow, itself included, by kind.
+        self._within: dict[str, str] = outer._within if outer is not None else {}
+        if observation.kind in _NAMED:
+            self._within = {**self._within, observation.kind: name}
         self._open = [True]
         self._error: str | None = None
         self._exception: BaseException | None = None
@@ -162,6 +173,8 @@ class Run:
             self._open.pop()
         except IndexError:
             return
+        if not self._entered:
+            self._outer = None
         operation = self._operation
         if operation is None:
             return
@@ -192,7 +205,7 @@ class Run:
             self._attributes,
             operation.usage,
             operation.cost_usd,
-            self._agent(),
+            self._within.get("agent"),
         )
         for record in names:
             try:
@@ -215,12 +228,6 @@ class Run:
         observation = self._observation
         message = observation.message(self.name)
         observation.log._emit(level, message, fields, self._exception)
-
-    def _agent(self) -> str | None:
-        run: Run | None = self
-        while run is not None and run.kind != "agent":
-            run = run._outer
-        return run.name if run is not None else None
 
 
 class _Current:

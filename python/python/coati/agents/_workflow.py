@@ -52,10 +52,8 @@ def step(
 
     def begin(name: str, start_time: int | None, given: dict[str, Any]) -> genai.Operation:
         around = innermost()
-        while around is not None and around.kind != "workflow":
-            around = around._outer
-        if around is not None:
-            given["gen_ai.workflow.name"] = around.name
+        if around is not None and "workflow" in around._within:
+            given["gen_ai.workflow.name"] = around._within["workflow"]
         return genai.step(
             f"step {name}", tracer="coati.agents.step", start_time=start_time, attributes=given
         )

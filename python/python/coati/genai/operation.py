@@ -299,6 +299,16 @@ class Operation:
             self._open.pop()
         except IndexError:
             return
+        try:
+            self._end(end_time)
+        finally:
+            # Past those that have ended: in a long chain each would keep the one before.
+            outer = self._agent
+            while outer is not None and not outer._open:
+                outer = outer._agent
+            self._agent = outer
+
+    def _end(self, end_time: int | None) -> None:
         if not self.operation:
             self.span.end(end_time)
             return
@@ -384,11 +394,14 @@ class Operation:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if self._token is not None:
-            self._token.detach()
-        # It may be left in another context than entered, as by an abandoned generator.
-        with contextlib.suppress(ValueError):
-            _current.reset(self._reset)
+        # Tokens keep what was current before.
+        token, reset, self._token, self._reset = self._token, self._reset, None, None
+        if token is not None:
+            token.detach()
+        if reset is not None:
+            # It may be left in another context than entered, as by an abandoned generator.
+            with contextlib.suppress(ValueError):
+                _current.reset(reset)
         if error is not None:
             self.fail(error)
         self.end()

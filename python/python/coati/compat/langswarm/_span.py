@@ -33,6 +33,10 @@ class LiveSpan(TraceSpan):
 
     #: Of few spans, and so not set on each.
     _parent_id: str | None = None
+    #: The parent, as coati knows it, and the framework's root: a link to the framework's parent
+    #: would keep all that a long chain has had.
+    _parent: Any = None
+    _root: LiveSpan | None = None
     _reason: str | None = None
     _recorded: BaseException | None = None
     #: Of a root: how many spans its trace has.
@@ -46,7 +50,9 @@ class LiveSpan(TraceSpan):
         self.tags = tags
         self._book = book
         self._native = native
-        self._parent = parent
+        if parent is not None:
+            self._parent = parent._native
+            self._root = parent._root or parent
         self._given = tags.copy()
         self._logs: list[dict[str, Any]] | None = None
         self._explicit = False
@@ -67,7 +73,7 @@ class LiveSpan(TraceSpan):
     @property
     def parent_span_id(self) -> str | None:  # type: ignore[override]
         """The parent's id, None of a root."""
-        return self._parent.span_id if self._parent is not None else self._parent_id
+        return str(self._parent.span_id) if self._parent is not None else self._parent_id
 
     @property
     def logs(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -126,9 +132,12 @@ class LiveSpan(TraceSpan):
 
     set_tag = set_attribute = add_tag
 
-    def set_attributes(self, attributes: Mapping[str, Any]) -> LiveSpan:
+    def set_attributes(self, attributes: Mapping[str, Any] | None) -> LiveSpan:
         """Set each tag of a mapping."""
-        self.tags.update(attributes)
+        try:
+            self.tags.update(attributes or {})
+        except Exception as error:  # no mapping
+            tell("set attributes", error)
         return self
 
     set_tags = add_tags = set_attributes
@@ -174,15 +183,19 @@ class LiveSpan(TraceSpan):
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._entered -= 1
-        if (
-            error is None
-            and self._entered == 0
-            and self.status is _OK
-            and self._logs is None
-            and not self._explicit
-            and self._ended is None
-            and self.tags == self._given
-        ):
+        try:
+            plain = (
+                error is None
+                and self._entered == 0
+                and self.status is _OK
+                and self._logs is None
+                and not self._explicit
+                and self._ended is None
+                and self.tags == self._given
+            )
+        except Exception:  # the program's own __eq__
+            plain = False
+        if plain:
             # Nothing to be handed over, as a rule.
             self._ended = time_ns()
             native, book = self._native, self._book
@@ -220,9 +233,12 @@ class LiveSpan(TraceSpan):
     end = finish
 
     def _finish(self, leaving: Any, end_time: datetime | None = None) -> None:
-        if self._ended is not None:
-            return
         native = self._native
+        if self._ended is not None:
+            if leaving is not None:
+                # Ended inside its statement: it is current until here.
+                native.__exit__(None, None, None)
+            return
         try:
             self._hand_over(native, leaving)
         except Exception as error:  # values of the program's
@@ -239,7 +255,11 @@ class LiveSpan(TraceSpan):
         self._book.close(self)
 
     def _hand_over(self, native: Any, leaving: Any) -> None:
-        if self.tags != self._given:
+        try:
+            given = self.tags == self._given
+        except Exception:  # the program's own __eq__
+            given = False
+        if not given:
             native.set_attributes(self.tags)
         for entry in self._logs or ():
             fields = {key: value for key, value in entry.items() if key != "message"}

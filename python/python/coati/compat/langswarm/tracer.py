@@ -158,9 +158,7 @@ class V2Tracer(ITracer):
         return found
 
     def _full(self, parent: LiveSpan) -> bool:
-        root = parent
-        while root._parent is not None:
-            root = root._parent
+        root = parent._root or parent
         if root._size >= self._limit:
             return True
         root._size += 1

@@ -133,6 +133,8 @@ class Pairs:
         if self._open.pop(operation.number, None) is None:
             return False
         operation.open = False
+        # Past those that have ended: in a long chain each would keep the one before.
+        operation.outer = _open(operation.outer)
         if _current.get() is operation:
             _current.set(operation.outer)
         _remove(self._kinds, (operation.agent, operation.kind), operation)
@@ -203,7 +205,11 @@ def _remove(places: dict[_K, list[Operation]], key: _K, operation: Operation) ->
 
 def _nearest(pairs: Pairs | None) -> Operation | None:
     """The innermost open operation of this task, of all pairs or of these."""
-    one = _current.get()
+    return _open(_current.get(), pairs)
+
+
+def _open(one: Operation | None, pairs: Pairs | None = None) -> Operation | None:
+    """The first open operation (of these pairs) from this one outwards."""
     while one is not None and not (one.open and pairs in {None, one.pairs}):
         one = one.outer
     return one
