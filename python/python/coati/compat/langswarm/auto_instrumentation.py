@@ -130,12 +130,21 @@ def auto_log_operation(
     level: str, message: str, component: str | None = None, **kwargs: Any
 ) -> None:
     """Write a line with the current span's ids."""
+    _log(level, message, component, kwargs)
+
+
+#: What a line's fields cannot be called, as the functions that write it have arguments so called.
+_TAKEN = frozenset({"self", "level", "message", "component"})
+
+
+def _log(level: str, message: str, component: str | None, fields: dict[str, Any]) -> None:
     provider = _globals.provider
     if provider is None:
         return
     try:
+        given = {f"{name}_" if name in _TAKEN else name: fields[name] for name in fields}
         provider.log_with_trace_context(
-            level, message, component, **{**kwargs, "auto_instrumented": True}
+            level, message, component, **{**given, "auto_instrumented": True}
         )
     except Exception as error:
         tell("write a log line", error)
@@ -170,10 +179,16 @@ class AutoInstrumentedMixin:
             tags["component"] = name
             _measure(provider, f"{name}.{metric_name}", value, metric_type, tags)
 
-    def _auto_log(self, level: str, message: str, /, **kwargs: Any) -> None:
-        """Write a line of this component."""
-        kwargs["component"] = self._component_name
-        auto_log_operation(level, message, **kwargs)
+    def _auto_log(
+        self, level: str | None = None, message: str | None = None, /, **kwargs: Any
+    ) -> None:
+        """Write a line of this component; a field called like an argument gets a ``_`` behind."""
+        if level is None:
+            level = kwargs.pop("level", "info")
+        if message is None:
+            message = kwargs.pop("message", "")
+        kwargs.pop("component", None)
+        _log(str(level), str(message), self._component_name, kwargs)
 
 
 class _Call:

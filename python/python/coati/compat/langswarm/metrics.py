@@ -100,7 +100,10 @@ class V2Metrics(IMetrics):
         try:
             if labels is not None:
                 tags = labels_of(labels, tags)
-            call = self._calls["counter"].get((name, *tags, *tags.values()))
+            try:
+                call = self._calls["counter"].get((name, *tags, *tags.values()))
+            except TypeError:  # such as a list among the tags
+                call = None
             if call is None:
                 call = self._store.call("counter", name, self._tags(None, tags), tags)
             call(value)
@@ -114,7 +117,10 @@ class V2Metrics(IMetrics):
         try:
             if labels is not None:
                 tags = labels_of(labels, tags)
-            call = self._calls["gauge"].get((name, *tags, *tags.values()))
+            try:
+                call = self._calls["gauge"].get((name, *tags, *tags.values()))
+            except TypeError:  # such as a list among the tags
+                call = None
             if call is None:
                 call = self._store.call("gauge", name, self._tags(None, tags), tags)
             call(value)
@@ -128,7 +134,10 @@ class V2Metrics(IMetrics):
         try:
             if labels is not None:
                 tags = labels_of(labels, tags)
-            call = self._calls["histogram"].get((name, *tags, *tags.values()))
+            try:
+                call = self._calls["histogram"].get((name, *tags, *tags.values()))
+            except TypeError:  # such as a list among the tags
+                call = None
             if call is None:
                 call = self._store.call("histogram", name, self._tags(None, tags), tags)
             call(value)
@@ -142,7 +151,10 @@ class V2Metrics(IMetrics):
         try:
             if labels is not None:
                 tags = labels_of(labels, tags)
-            call = self._calls["timer"].get((name, *tags, *tags.values()))
+            try:
+                call = self._calls["timer"].get((name, *tags, *tags.values()))
+            except TypeError:  # such as a list among the tags
+                call = None
             if call is None:
                 call = self._store.call("timer", name, self._tags(None, tags), tags)
             call(duration_ms)
