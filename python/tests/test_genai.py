@@ -236,6 +236,9 @@ def test_own_prices_by_name() -> None:
         genai.set_prices({"m": {"inputs": 1}})
     with pytest.raises(ValueError, match="not an amount"):
         genai.set_prices({"m": {"input": -1}})
+    for none in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not an amount"):
+            genai.set_prices({"m": {"input": none}})
     assert genai.cost("p", "m", million) == 1, "what was refused changed nothing"
 
 
@@ -629,6 +632,67 @@ def test_contents_are_kept_only_on_request(engine: Engine, monkeypatch: pytest.M
     coati.configure(genai={"capture_content": False})
     talk()
     assert "gen_ai.input.messages" not in engine.spans()[0]["attributes"]
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("model", [5, ["m"], Unprintable()])
+def test_a_model_that_is_no_name_changes_no_exception(engine: Engine, model: Any) -> None:
+    def ask() -> None:
+        with genai.inference(model) as call:
+            call.response(usage={"input_tokens": 1, "output_tokens": 1})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        ask()
+    span = engine.span()
+    assert span["status"]["code"] == "error"
+    assert span["attributes"]["gen_ai.usage.input_tokens"] == 1
+
+
+@pytest.mark.parametrize("when", [1.5, -1, 2**70, float("nan"), "now"])
+def test_what_is_told_wrongly_harms_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, when: Any
+) -> None:
+    monkeypatch.setenv(CAPTURE, "span_only")
+    engine.start()
+    wrong: Any = [1, 2]
+    call = genai.inference("m", provider=Unprintable(), start_time=when, request=wrong)
+    call.request(wrong).set(wrong)
+    call.input({"role": "user", "content": "hello", "tool_calls": 5})
+    call.output(lambda: 1 // 0).instructions(lambda: 1 // 0)
+    call.arguments(lambda: 1 // 0).result(lambda: 1 // 0)
+    call.fail(wrong, wrong)
+    call.end(when)
+    told = engine.records()
+    (span,) = (record for record in told if record.get("span") == "chat m")
+    assert span["attributes"]["gen_ai.input.messages"][0]["parts"][0]["content"] == "hello"
+    assert "gen_ai.output.messages" not in span["attributes"]
+    assert span["status"] == {"code": "error", "description": "[1, 2]"}
+
+
+def test_what_cannot_be_told_ends_the_span(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coati.genai.operation.cost", lambda *given: 1 / 0)
+    with genai.inference("m") as call:
+        call.response(usage={"input_tokens": 1, "output_tokens": 1})
+    assert engine.span()["span"] == "chat m"
+
+
+def test_a_generator_that_is_left_early_has_not_failed(engine: Engine) -> None:
+    def answers() -> Iterator[int]:
+        with genai.agent("a"):
+            yield 1
+            yield 2
+
+    left = answers()
+    next(left)
+    left.close()
+    span = engine.span()
+    assert span["status"]["code"] == "unset"
+    assert "error.type" not in span["attributes"]
 
 
 def test_provider_names() -> None:

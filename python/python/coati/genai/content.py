@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from coati._native import _genai_content
+
+_logger = logging.getLogger(__name__)
 
 _BUILT = (str, bytes, Mapping)
 
@@ -19,6 +22,15 @@ def captures_content() -> bool:
 def kept(content: Any | Callable[[], Any]) -> Any:
     """The content, made now if it is a function."""
     return content() if callable(content) else content
+
+
+def safely(make: Callable[..., Any], *given: Any) -> Any:
+    """What it makes of these; None where it cannot, which is logged."""
+    try:
+        return make(*given)
+    except Exception:
+        _logger.warning("a content cannot be kept", exc_info=True)
+        return None
 
 
 def messages(given: Any, role: str = "user") -> list[dict[str, Any]]:
@@ -46,7 +58,8 @@ def _message(message: Any, role: str) -> dict[str, Any]:
     elif content not in (None, "", []):
         blocks = content if isinstance(content, (list, tuple)) else [content]
         found.extend(_part(block) for block in blocks)
-    found.extend(_call(call) for call in message.get("tool_calls") or ())
+    calls = message.get("tool_calls") or ()
+    found.extend(_call(call) for call in (calls if isinstance(calls, (list, tuple)) else [calls]))
     result = {"role": str(message.get("role", role)), "parts": found}
     reason = message.get("finish_reason")
     return result if reason is None else {**result, "finish_reason": reason}

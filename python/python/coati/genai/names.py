@@ -44,5 +44,13 @@ def provider_name(name: object) -> str:
 
     A name that it has no other for stays, in lower case; ``unknown`` where there is none.
     """
-    text = str(name).strip().lower() if name else ""
-    return _PROVIDERS.get(text.replace(" ", "_"), text) or UNKNOWN
+    known = text(name).strip().lower() if name else ""
+    return _PROVIDERS.get(known.replace(" ", "_"), known) or UNKNOWN
+
+
+def text(value: object) -> str:
+    """What a value says of itself, whatever it is."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<unprintable {type(value).__name__}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -10,11 +11,14 @@ from typing import Any, Literal
 
 from coati import Span, SpanContext, Token, Tracer, attach, get_tracer
 from coati.genai import metrics
-from coati.genai.content import captures_content, kept, messages
+from coati.genai.content import captures_content, kept, messages, safely
 from coati.genai.names import UNKNOWN, provider_name
+from coati.genai.names import text as _text
 from coati.genai.prices import cost
 from coati.genai.tally import Tally
 from coati.genai.usage import Usage
+
+_logger = logging.getLogger(__name__)
 
 _INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
 _DURATIONS = {
@@ -117,7 +121,7 @@ class Operation:
         self._attributes: dict[str, Any] = dict(_shared.get() or ())
         if operation:
             self._attributes["gen_ai.operation.name"] = operation
-        for name, value in (attributes or {}).items():
+        for name, value in _mapping(attributes).items():
             if value is not None:
                 self._attributes[name] = value
         outer = parent if isinstance(parent, Operation) else within
@@ -136,12 +140,13 @@ class Operation:
         self._per_chunk: Any = None
         self._token: Token | None = None
         self._reset: Any = None
-        self._started = start_time
+        self._started = start_time = _when(start_time)
+        named = None if subject is None else _text(subject)
         if not isinstance(tracer, Tracer):
             tracer = get_tracer(tracer)
         #: The span of the operation.
         self.span: Span = tracer.start_span(
-            f"{operation} {subject}" if operation and subject else operation or str(subject),
+            f"{operation} {named}" if operation and named else operation or str(named),
             parent=parent.span if isinstance(parent, Operation) else parent,
             kind=kind,
             start_time=start_time,
@@ -164,8 +169,8 @@ class Operation:
 
     def set(self, attributes: Mapping[str, Any] | None = None, /, **more: Any) -> Operation:
         """Set attributes of its span, those that are not None."""
-        for name, value in {**(attributes or {}), **more}.items():
-            if value is not None:
+        for name, value in {**_mapping(attributes), **more}.items():
+            if value is not None and isinstance(name, str):
                 self._attributes[name] = value
                 self.span.set_attribute(name, value)
         return self
@@ -175,7 +180,7 @@ class Operation:
         ``seed``, ``stop``, ``frequency_penalty``, ``presence_penalty``, ``n``, ``stream``,
         ``model``. Other names and None values are passed over, so that all parameters of a call may
         be given as they are."""
-        for name, value in {**(parameters or {}), **more}.items():
+        for name, value in {**_mapping(parameters), **more}.items():
             known = _REQUEST.get(name)
             if known is None or value is None or (known == "choice.count" and value == 1):
                 continue
@@ -256,7 +261,7 @@ class Operation:
     def instructions(self, content: Any | Callable[[], Any]) -> Operation:
         """Keep the system's instructions, if contents are kept."""
         if captures_content():
-            found = kept(content)
+            found = safely(kept, content)
             parts = [{"type": "text", "content": found}] if isinstance(found, str) else found
             self.set({"gen_ai.system_instructions": parts})
         return self
@@ -264,20 +269,20 @@ class Operation:
     def arguments(self, content: Any | Callable[[], Any]) -> Operation:
         """Keep the arguments of a tool call, if contents are kept."""
         if captures_content():
-            self.set({"gen_ai.tool.call.arguments": kept(content)})
+            self.set({"gen_ai.tool.call.arguments": safely(kept, content)})
         return self
 
     def result(self, content: Any | Callable[[], Any]) -> Operation:
         """Keep the result of a tool call, if contents are kept."""
         if captures_content():
-            self.set({"gen_ai.tool.call.result": kept(content)})
+            self.set({"gen_ai.tool.call.result": safely(kept, content)})
         return self
 
     def _keep(self, name: str, content: Any, role: str) -> Operation:
         if captures_content():
-            found = kept(content)
+            found = safely(kept, content)
             if found is not None:
-                self.set({name: messages(found, role)})
+                self.set({name: safely(messages, found, role)})
         return self
 
     def fail(self, error: BaseException | str, description: str | None = None) -> None:
@@ -289,9 +294,9 @@ class Operation:
             self.span.record_exception(error)
             description = description if description is not None else _text(error)
         else:
-            self._error = error
+            self._error = _text(error)
         self.span.set_attribute("error.type", self._error)
-        self.span.set_status("error", description or None)
+        self.span.set_status("error", _text(description) if description else None)
 
     def end(self, end_time: int | None = None) -> None:
         """End it, now or at ``end_time`` in ns since the epoch; later calls do nothing."""
@@ -309,6 +314,7 @@ class Operation:
             self._agent = outer
 
     def _end(self, end_time: int | None) -> None:
+        end_time = _when(end_time)
         if not self.operation:
             self.span.end(end_time)
             return
@@ -317,10 +323,14 @@ class Operation:
         if self._started is not None:
             seconds = max((end_time or time.time_ns()) - self._started, 0) / 1e9
         labels = self._labels()
-        self._tell_usage(labels)
-        if self._chunks:
-            self.span.set_attribute("coati.stream.chunks", self._chunks)
-        self.span.end(end_time)
+        try:
+            self._tell_usage(labels)
+            if self._chunks:
+                self.span.set_attribute("coati.stream.chunks", self._chunks)
+        except Exception:
+            _logger.exception("the usage of %s cannot be told", self.operation)
+        finally:
+            self.span.end(end_time)
         if self._error is not None:
             labels["error.type"] = self._error
         if self._first and self.operation in _INFERENCE:
@@ -402,7 +412,8 @@ class Operation:
             # It may be left in another context than entered, as by an abandoned generator.
             with contextlib.suppress(ValueError):
                 _current.reset(reset)
-        if error is not None:
+        # A generator that is left early has not failed.
+        if error is not None and not isinstance(error, GeneratorExit):
             self.fail(error)
         self.end()
 
@@ -413,11 +424,17 @@ class Operation:
         self.__exit__(kind, error, trace)
 
 
-def _text(error: BaseException) -> str:
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {}
+
+
+def _when(given: Any) -> int | None:
+    """A time that spans take; None, which is now, for what is none."""
     try:
-        return str(error)
-    except Exception:
-        return f"<unprintable {type(error).__name__}>"
+        when = int(given)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return when if 0 <= when < 2**63 else None
 
 
 def provided(provider: object, attributes: Mapping[str, Any] | None) -> dict[str, Any]:

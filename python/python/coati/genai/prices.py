@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from coati._native import _genai_prices
+from coati.genai.names import text
 from coati.genai.usage import Usage
 
 
@@ -46,7 +47,11 @@ def set_prices(prices: Mapping[str, Price | Mapping[str, float]]) -> None:
             if part not in Price.__annotations__:
                 accepted = ", ".join(Price.__annotations__)
                 raise ValueError(f"the price of {name} has {part!r}: accepted: {accepted}")
-            if isinstance(dollars, bool) or not isinstance(dollars, (int, float)) or dollars < 0:
+            if (
+                isinstance(dollars, bool)
+                or not isinstance(dollars, (int, float))
+                or not 0 <= dollars < math.inf
+            ):
                 raise ValueError(f"the price of {name} for {part} is {dollars!r}: not an amount")
         table[name] = Price(**price)  # type: ignore[typeddict-item]
     global _own  # noqa: PLW0603 - replaced as a whole, so that readers see one table or the other
@@ -61,6 +66,7 @@ def cost(provider: str | None, model: str | None, usage: Usage | Any) -> float |
     used = Usage.of(usage, provider)
     if not model or used is None or (used.input_tokens is None and used.output_tokens is None):
         return None
+    model, provider = text(model), provider and text(provider)
     price = _find(_own, provider, model)
     if price is None:
         price = _find(_genai_prices() or {}, provider, model)
