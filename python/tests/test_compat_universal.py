@@ -8,6 +8,8 @@ import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,10 +26,16 @@ from coati.compat.universal import (
     OTLPRouter,
     PIIDetector,
     UniversalFrameworkLogger,
+    _trouble,
 )
 
 EMAIL, PHONE = "[EMAIL_REDACTED]", "[PHONE_REDACTED]"
 SSN, CARD = "[SSN_REDACTED]", "[CC_REDACTED]"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trouble, "_last", {})
 
 
 @pytest.fixture
@@ -122,6 +130,38 @@ def test_texts_in_lists_and_nested_dicts_are_masked() -> None:
     assert (found["error"], found["bytes"]) == (EMAIL, EMAIL)
     assert found["fine"] == [1, 2.5, True, "text"]
     assert given["list"][0] == "a@b.io"
+
+
+def test_odd_values_and_names_are_masked() -> None:
+    class Owner(str, Enum):
+        BOB = "b@x.io"
+        NONE = "none"
+
+    class Hidden(str):
+        def __str__(self) -> str:
+            return "hidden"
+
+    given = {
+        "owner": Owner.BOB,
+        "none": Owner.NONE,
+        "hidden": Hidden("b@x.io"),
+        "phone": [5552345678.0, Decimal(5552345678), b"5552345678", 0.5],
+        ("a@b.io", 1): "tuple",
+        Owner.BOB: "enum",
+        b"c@d.io": "bytes",
+    }
+    found = PIIDetector().redact_metadata(given)
+    assert found == {
+        "owner": EMAIL,
+        "none": Owner.NONE,
+        "hidden": EMAIL,
+        "phone": [PHONE, PHONE, PHONE, 0.5],
+        (EMAIL, 1): "tuple",
+        EMAIL: "enum",
+        f"{EMAIL}_2": "bytes",
+    }
+    names = {"a@b.io": 1, f"{EMAIL}_2": 2, "c@d.io": 3, "e@f.io": 4}
+    assert sorted(PIIDetector().redact_metadata(names).values()) == [1, 2, 3, 4]
 
 
 def test_circles_and_unprintable_objects_end() -> None:
@@ -229,6 +269,54 @@ def test_compliance_events_are_written_whatever_the_level(
     assert entry["audit_id"] == audit_id
     assert entry["metadata"] == {"compliance_data": {"subject": EMAIL}, "officer": "x"}
     assert audit.verify_audit_integrity(audit_id)
+
+
+def test_operations_flags_and_labels_are_masked(
+    log: Any, engine: Any, audit: Any, tmp_path: Path, capsys: Any
+) -> None:
+    async def main() -> None:
+        await log.log_compliance_event("deletion bob@x.com", "s1", {})
+        await log.log_agent_execution("bob@x.com", "s1", {})
+        await log.log_workflow_transition("bob@x.com", "act", "s1")
+        await log.log_performance_metric("wait bob@x.com", 1.0)
+        await audit.log_operation("read bob@x.com", "s1", agent_name="bob@x.com")
+
+    asyncio.run(main())
+    assert "bob@x.com" not in (tmp_path / "audit.jsonl").read_text()
+    assert "bob@x.com" not in json.dumps(engine.logs())
+    assert "bob@x.com" not in coati.metrics.prometheus_text()
+    assert coati.counter("agent_executions").value(
+        component="planner", agent_name=EMAIL, success=True
+    )
+    assert len(audit.get_audit_trail(compliance_flags="deletion bob@x.com")) == 1
+    assert len(audit.get_audit_trail(agent_names=["bob@x.com"])) == 1
+    (tmp_path / "file").write_text("")
+    EnterpriseAuditManager(tmp_path / "file" / "a.jsonl").track_agent_execution("ada")
+    asyncio.run(EnterpriseAuditManager(tmp_path / "file" / "a").log_operation("read bob@x.com"))
+    assert "bob@x.com" not in capsys.readouterr().err
+    assert "bob@x.com" not in json.dumps(engine.logs())
+
+
+class Unprintable(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_errors_without_a_text_are_recorded(engine: Any, audit: Any, enabled: bool) -> None:
+    log = UniversalFrameworkLogger("planner", {"enabled": enabled}, audit)
+    asyncio.run(log.log_agent_execution("ada", "s1", {}, success=False, error=Unprintable()))
+    try:
+        raise Unprintable
+    except Unprintable:
+        log.exception("failed")
+    audit.track_agent_execution("ada", error=Unprintable())
+    (entry,) = audit.get_audit_trail()
+    assert entry["metadata"]["error"] == "<unprintable Unprintable>"
+    told = [line["error_message"] for line in engine.logs() if "error_message" in line]
+    assert told == ["<unprintable Unprintable>"] * 2
 
 
 def test_compliance_events_are_written_without_an_engine(program: Any) -> None:

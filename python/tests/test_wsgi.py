@@ -225,6 +225,36 @@ def test_the_contract_between_server_and_application_is_kept(engine: Any) -> Non
         recorded(engine, 1)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_exceptions_without_a_text_stay_what_they_are(engine: Any, late: bool) -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"a"
+        raise Unprintable
+
+    def failing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not late:
+            raise Unprintable
+        start_response("200 OK", [])
+        return pieces()
+
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "PATH_INFO": "/"}
+
+    def serve() -> None:
+        body: Any = coati.wsgi.Middleware(failing)(environ, lambda *_: None)
+        with contextlib.closing(body):
+            list(body)
+
+    with pytest.raises(Unprintable):
+        serve()
+    (span,) = engine.spans()
+    assert span["status"] == {"code": "error", "description": "<unprintable Unprintable>"}
+    assert [metric.value for metric in metrics("http.server.active_requests")] == [0]
+
+
 def test_servers_that_break_off(engine: Any) -> None:
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "PATH_INFO": "/stream"}
     app = coati.wsgi.Middleware(application)

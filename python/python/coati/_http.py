@@ -18,16 +18,21 @@ _METHODS = frozenset(
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-#: Parameters of a query whose values are never recorded, without regard to case, `-` and `_`.
+#: Parameters of a query whose values are never recorded, without regard to case, `-` and `_`,
+#: and at any level, as in `user[key]` and `user.key`.
 _NAMES = (
-    "accesskey accesstoken apikey apisecret apitoken auth authorization authtoken "
-    "awsaccesskeyid bearer bearertoken clientsecret code credential credentials csrftoken "
-    "idtoken jwt key passphrase passwd password privatekey pwd refreshtoken secret secretkey "
-    "sessionid sessionkey sessiontoken sig signature signingkey token xamzcredential "
-    "xamzsecuritytoken xamzsignature xgoogcredential xgoogsignature"
+    "assertion auth authorization awsaccesskeyid bearer code credentials jwt key pass pwd "
+    "sessionid sig"
 )
 _SECRETS = frozenset(_NAMES.split())
-_PARAMETER = re.compile(r"([^&;=]+)=([^&;]*)")
+#: What such names end with.
+_ENDINGS = (
+    "accesskey apikey clientassertion credential passphrase passwd password privatekey secret "
+    "secretkey sessionkey signature signingkey token"
+)
+_ENDS = tuple(_ENDINGS.split())
+_LEVELS = re.compile(r"[\[\].]+")
+_BETWEEN = str.maketrans("", "", "-_.[]")
 
 Route = Callable[[Any], "str | None"]
 
@@ -35,16 +40,32 @@ Route = Callable[[Any], "str | None"]
 def redacted(query: str, more: frozenset[str] = frozenset()) -> str:
     """A query string without the values of parameters that hold secrets."""
 
-    def parameter(match: re.Match[str]) -> str:
-        name = plain(unquote_plus(match[1]))
-        return f"{match[1]}=REDACTED" if name in _SECRETS or name in more else match[0]
+    parts = query.split("&")
+    return "&".join([_redacted(part, more) if "=" in part else part for part in parts])
 
-    return _PARAMETER.sub(parameter, query)
+
+def _redacted(part: str, more: frozenset[str]) -> str:
+    # Some servers take `;` for the end of a value: a name may follow it, and what follows a secret
+    # may be the rest of it.
+    pieces = part.split(";")
+    for place, piece in enumerate(pieces):
+        name, equals, _ = piece.partition("=")
+        if equals and _is_secret(unquote_plus(name), more):
+            return ";".join([*pieces[:place], f"{name}=REDACTED"])
+    return part
+
+
+def _is_secret(name: str, more: frozenset[str]) -> bool:
+    for one in (name, *_LEVELS.split(name)):
+        known = plain(one)
+        if known in _SECRETS or known in more or known.endswith(_ENDS):
+            return True
+    return False
 
 
 def plain(name: str) -> str:
     """A parameter's name as secrets are looked up by."""
-    return name.strip().lower().replace("-", "").replace("_", "")
+    return name.strip().lower().translate(_BETWEEN)
 
 
 def host_and_port(text: str) -> tuple[str, int | None]:
@@ -61,6 +82,14 @@ def kind_of(error: BaseException) -> str:
     cls = type(error)
     module = cls.__module__
     return cls.__qualname__ if module == "builtins" else f"{module}.{cls.__qualname__}"
+
+
+def text_of(error: BaseException) -> str:
+    """What it says, as far as it can."""
+    try:
+        return str(error)
+    except Exception:
+        return f"<unprintable {type(error).__name__}>"
 
 
 class Settings:
@@ -228,7 +257,7 @@ class Request:
         """The application raised."""
         if self.open:
             self.span.record_exception(error)
-            self.failed_as(kind_of(error), str(error))
+            self.failed_as(kind_of(error), text_of(error))
 
     def failed_as(self, kind: str, description: str = "") -> None:
         """Something went wrong that is no exception."""

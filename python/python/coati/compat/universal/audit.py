@@ -16,7 +16,7 @@ from coati.compat.kaizen._chain import CHANGED, Chain, Verification, parse
 from coati.compat.kaizen._plain import encode
 from coati.compat.kaizen.audit import FileAuditStorage
 from coati.compat.universal._awaited import Answer, Entries, Text
-from coati.compat.universal._trouble import tell
+from coati.compat.universal._trouble import tell, text_of
 from coati.compat.universal.pii import PIIDetector
 
 __all__ = ["EnterpriseAuditManager"]
@@ -92,7 +92,7 @@ class EnterpriseAuditManager:
         if metadata is None and execution_context is not None:
             metadata = {"context": execution_context}
         if error is not None:
-            metadata = {**(metadata or {}), "error": str(error), "error_type": _kind(error)}
+            metadata = {**(metadata or {}), "error": text_of(error), "error_type": _kind(error)}
         fields |= {"agent_name": agent_name, "success": success}
         return self._log(_AGENT, session_id, metadata, fields)
 
@@ -100,6 +100,7 @@ class EnterpriseAuditManager:
         self, operation: str, session_id: Any, metadata: Any, fields: Mapping[str, Any]
     ) -> Text:
         audit_id = f"audit_{uuid.uuid4().hex}"
+        operation = self.detector.redact_pii(text_of(operation))
         try:
             entry = self._entry(audit_id, operation, session_id, metadata, fields)
             self._storage._write(encode(entry))
@@ -126,12 +127,13 @@ class EnterpriseAuditManager:
         entry = {
             "audit_id": audit_id,
             "timestamp": datetime.now(timezone.utc).isoformat(),
-            "operation": detector.redact_pii(str(operation)),
+            "operation": operation,
             "session_id": self._session(session_id),
             "agent_name": detector.redact_metadata(known.get("agent_name")),
             "success": bool(known.get("success", True)),
             "compliance_flags": [
-                str(one) for one in ([flags] if isinstance(flags, str) else flags)
+                detector.redact_pii(text_of(one))
+                for one in ([flags] if isinstance(flags, str) else flags)
             ],
             "metadata": detector.redact_metadata({**about, **_rest(fields)}),
             # What is said here is what was done above.
@@ -206,7 +208,8 @@ class EnterpriseAuditManager:
         flags an entry needs one.
         """
         try:
-            wanted = _Filter(start_time, end_time, agent_names, success_only, compliance_flags)
+            agents, flags = self._masked(agent_names), self._masked(compliance_flags)
+            wanted = _Filter(start_time, end_time, agents, success_only, flags)
             session = None if session_id is None else {str(session_id), self._session(session_id)}
             return Entries(
                 entry
@@ -216,6 +219,13 @@ class EnterpriseAuditManager:
         except Exception as error:
             tell("read the audit trail", error)
             return Entries()
+
+    def _masked(self, values: Any) -> frozenset[str] | None:
+        """What is looked for, and how it stands in an entry."""
+        if values is None:
+            return None
+        texts = [values] if isinstance(values, str) else [str(one) for one in values]
+        return frozenset([*texts, *map(self.detector.redact_pii, texts)])
 
     def export_compliance_report(self, criteria: Any = None, format: str = "json") -> Text:
         """A report on the entries that match ``criteria`` (arguments of :meth:`get_audit_trail`).
@@ -291,7 +301,7 @@ class _Filter:
 
     def __init__(self, start: Any, end: Any, agents: Any, success_only: bool, flags: Any) -> None:
         self._start, self._end = _moment(start), _moment(end)
-        self._agents, self._flags = _several(agents), _several(flags)
+        self._agents, self._flags = agents, flags
         self._success_only = success_only
 
     def takes(self, entry: Mapping[str, Any]) -> bool:
@@ -310,12 +320,6 @@ class _Filter:
         return (self._start is None or when >= self._start) and (
             self._end is None or when <= self._end
         )
-
-
-def _several(values: Any) -> frozenset[str] | None:
-    if values is None:
-        return None
-    return frozenset([values] if isinstance(values, str) else map(str, values))
 
 
 def _moment(value: Any) -> datetime | None:

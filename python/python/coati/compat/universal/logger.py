@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import coati
-from coati.compat.universal._trouble import tell
+from coati.compat.universal._trouble import tell, text_of
 from coati.compat.universal.audit import EnterpriseAuditManager
 from coati.compat.universal.pii import WITHHELD, PIIDetector
 
@@ -108,7 +108,7 @@ class UniversalFrameworkLogger:
         error = given if isinstance(given, BaseException) else sys.exc_info()[1]
         if error is None:
             return {}
-        text = self.detector.redact_metadata(error) if self.detector.enabled else str(error)
+        text = self.detector.redact_metadata(error) if self.detector.enabled else text_of(error)
         return {"error_type": type(error).__name__, "error_message": text}
 
     async def log_agent_execution(
@@ -128,7 +128,7 @@ class UniversalFrameworkLogger:
             "execution_context": execution_context,
         }
         if error is not None:
-            fields["error_message"] = str(error)
+            fields["error_message"] = text_of(error)
             if isinstance(error, BaseException):
                 fields["error_type"] = type(error).__name__
         verb = "completed" if success else "failed"
@@ -191,6 +191,7 @@ class UniversalFrameworkLogger:
             {"event_type": "performance_metric", "session_id": session_id, **fields},
         )
         try:
+            metric_name = self.detector.redact_pii(metric_name)
             try:
                 histogram = coati.histogram(metric_name, unit=unit)
             except coati.MetricError:
@@ -202,6 +203,7 @@ class UniversalFrameworkLogger:
 
     def _count(self, name: str, **labels: Any) -> None:
         try:
+            labels = {key: self.detector.redact_pii(value) for key, value in labels.items()}
             coati.counter(name).add(1, component=self.component_name, **labels)
         except Exception as error:
             tell("count", error)

@@ -6,9 +6,11 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from coati.compat.universal._patterns import for_key, in_text
+from coati.compat.universal._trouble import text_of
 
 __all__ = ["PIIDetector"]
 
@@ -79,9 +81,9 @@ class PIIDetector:
             return WITHHELD
 
     def _value(self, value: Any, rule: _Rule, inside: tuple[int, ...]) -> Any:
-        if value is None or isinstance(value, (bool, float)):
+        if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, (str, int)):
+        if isinstance(value, (str, int, float)):
             return self._plain(value, rule)
         if len(inside) > _DEPTH or id(value) in inside:
             # Very deep, or in a circle.
@@ -90,16 +92,34 @@ class PIIDetector:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         if isinstance(value, Mapping):
-            return {
-                self._name(name): self._value(one, for_key(str(name)) or rule, inside)
-                for name, one in value.items()
-            }
+            return self._mapping(value, rule, inside)
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._several(value, rule, inside)
-        return self._other(value)
+        return self._other(value, rule)
 
-    def _name(self, name: Any) -> Any:
-        return self._text(name) if isinstance(name, str) else name
+    def _mapping(self, value: Any, rule: _Rule, inside: tuple[int, ...]) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        alike: dict[Any, int] = {}
+        for name, one in value.items():
+            known = masked = self._name(name, inside)
+            while masked in found:
+                # Names that differ may be masked alike.
+                number = alike[known] = alike.get(known, 1) + 1
+                masked = f"{text_of(known)}_{number}"
+            found[masked] = self._value(one, for_key(_key(name)) or rule, inside)
+        return found
+
+    def _name(self, name: Any, inside: tuple[int, ...]) -> Any:
+        if isinstance(name, str) and not isinstance(name, Enum):
+            return self._text(str.__str__(name))
+        if name is None or isinstance(name, (int, float, Enum, tuple, frozenset)):
+            masked = self._value(name, None, inside)
+            try:
+                hash(masked)
+            except TypeError:
+                return self._text(text_of(name))
+            return masked
+        return self._other(name, None)
 
     def _several(self, value: Any, rule: _Rule, inside: tuple[int, ...]) -> Any:
         masked = [self._value(one, rule, inside) for one in value]
@@ -108,21 +128,22 @@ class PIIDetector:
         return masked if isinstance(value, list) else type(value)(masked)
 
     def _plain(self, value: Any, rule: _Rule) -> Any:
+        if isinstance(value, float):
+            return (rule(str(int(value))) if rule and value.is_integer() else None) or value
         if isinstance(value, int) and value.bit_length() >= _BITS:
             return value
-        text = str(value)
+        # Not as a class of the program's own may show it.
+        text = str.__str__(value) if isinstance(value, str) else int.__repr__(value)
         masked = (rule(text.strip()) if rule else None) or self._text(text)
         return value if masked == text else masked
 
-    def _other(self, value: Any) -> Any:
+    def _other(self, value: Any, rule: _Rule) -> Any:
         """An object as it is, unless what it would be shown as has something to be masked."""
-        shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else _shown(value)
-        masked = self._text(shown)
+        held = value.value if isinstance(value, Enum) else value
+        shown = held.decode("utf-8", "replace") if isinstance(held, bytes) else text_of(held)
+        masked = (rule(shown.strip()) if rule else None) or self._text(shown)
         return value if masked == shown else masked
 
 
-def _shown(value: Any) -> str:
-    try:
-        return str(value)
-    except Exception:
-        return f"<unprintable {type(value).__name__}>"
+def _key(name: Any) -> str:
+    return str.__str__(name) if isinstance(name, str) else text_of(name)
