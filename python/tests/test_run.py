@@ -181,6 +181,25 @@ def test_logging_without_handlers(both: Both, source: str) -> None:
     assert err.count("\n") == 1
 
 
+def test_loguru_below_the_levels_of_the_programs_sinks(both: Both) -> None:
+    both.write(
+        "app.py",
+        """
+        import sys
+        from loguru import logger
+        logger.trace("json {'a': 1}", 5)
+        logger.remove()
+        logger.info("json {'a': 1}", 5)
+        logger.add(sys.stdout, level="INFO", format="{message}")
+        logger.debug("json {'a': 1}", 5)
+        logger.opt(lazy=True).debug("{}", lambda: 1 / 0)
+        logger.info("shown {}", 1)
+        """,
+    )
+    assert both.same("app.py") == (0, "shown 1\n", "")
+    assert both.summary[0].startswith("coati: 1 logs recorded")
+
+
 def test_a_package_that_is_called_as_another(both: Both) -> None:
     both.write("agents/__init__.py", "")
     both.write("agents/tracing.py", "def start(): print('its own')")

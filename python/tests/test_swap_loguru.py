@@ -89,22 +89,71 @@ def test_sinks_may_stay(engine: Any) -> None:
 
 def test_beside_sinks_of_the_program(engine: Any) -> None:
     extras: list[Any] = []
-    remove = type(logger).remove
+    own_methods = type(logger).add, type(logger).remove
     coati.loguru.install(beside=True)
     coati.loguru.install(beside=True)
     logger.remove()
     own = logger.add(lambda message: extras.append(message.record["extra"]))
     logger.info("once")
     logger.configure(handlers=[])
-    logger.info("twice")
+    logger.info("nobody listens")
     with coati.get_tracer("t").span("s"):
         own = logger.add(lambda message: extras.append(message.record["extra"]))
         logger.info("third")
     assert extras == [{}, {}]
     coati.loguru.uninstall()
-    assert type(logger).remove is remove
+    assert (type(logger).add, type(logger).remove) == own_methods
     logger.info("unseen")
     logger.remove(own)
     lines = [line for line in engine.records() if "message" in line]
-    assert [line["message"] for line in lines] == ["once", "twice", "third"]
-    assert "trace_id" in lines[2]
+    assert [line["message"] for line in lines] == ["once", "third"]
+    assert "trace_id" in lines[1]
+
+
+class Breaks:
+    """A sink that cannot be stopped."""
+
+    def write(self, message: str) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Never."""
+        raise OSError("busy")
+
+
+def test_beside_what_no_sink_of_the_program_gets_is_not_looked_at(engine: Any) -> None:
+    looked: list[str] = []
+    lazy = logger.opt(lazy=True).patch(lambda record: looked.append(record["message"]))
+    coati.loguru.install(beside=True)
+    logger.remove()
+    for no in (1, 2):
+        logger.debug("json {'a': 1}", no)
+        lazy.info("nobody {}", lambda given=no: given)
+        higher = logger.add(lambda _: None, level="WARNING")
+        lower = logger.add(lambda _: None, level="INFO")
+        logger.debug("json {'a': 1}", no)
+        lazy.info("info {}", lambda given=no: given)
+        logger.remove(lower)
+        lazy.info("json {a}", lambda given=no: given)
+        lazy.warning("warning {}", lambda given=no: given)
+        coati.loguru.install(beside=True)
+        lazy.info("json {a}", lambda given=no: given)
+        logger.remove(higher)
+        lazy.error("nobody {}", lambda given=no: given)
+    assert "level" in repr(logger)
+    logger.configure(handlers=[{"sink": lambda _: None, "level": 0}])
+    coati.loguru.install("INFO", beside=True)
+    lazy.debug("below {}", lambda: "ours")
+    logger.info("ours")
+    with pytest.raises(ValueError, match="LOUD"):
+        logger.add(print, level="LOUD")
+    logger.add(Breaks(), level="INFO")
+    with pytest.raises(OSError, match="busy"):
+        logger.remove()
+    last = logger.add(lambda _: None)
+    logger.info("goes on")
+    logger.remove(last)
+    expected = ["info 1", "warning 1", "info 2", "warning 2"]
+    assert looked == [*expected, "below ours"]
+    lines = [line["message"] for line in engine.records() if "message" in line]
+    assert lines == [*expected, "ours", "goes on"]

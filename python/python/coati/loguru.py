@@ -16,7 +16,9 @@ __all__ = ["install", "patcher", "sink", "uninstall"]
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 _IDS = ("trace_id", "span_id")
 _LOGGER: Any = type(logger)
-_REMOVE = _LOGGER.remove
+_ADD, _REMOVE = _LOGGER.add, _LOGGER.remove
+#: The level of a sink that gets nothing.
+_NOTHING = sys.maxsize
 
 
 class _Installed:
@@ -70,8 +72,9 @@ def install(level: str | int = 0, *, keep: bool = False, beside: bool = False) -
     Args:
         level: lowest level recorded, by name or number.
         keep: whether the sinks that were added before stay.
-        beside: whether the program is to notice nothing: its sinks stay and are given no ids, and
-            coati's outlasts a ``logger.remove()`` of all.
+        beside: whether the program is to notice nothing: its sinks stay and are given no ids,
+            coati's outlasts a ``logger.remove()`` of all, and what is below the levels of all of
+            the program's sinks is not recorded: loguru looks at no argument of such calls.
 
     Returns:
         The sink's id, as ``logger.add`` gives it.
@@ -91,9 +94,10 @@ def install(level: str | int = 0, *, keep: bool = False, beside: bool = False) -
             _REMOVE(logger, _installed.handler)
     _installed = _Installed(added, level, keep, beside)
     if beside:
-        _LOGGER.remove = _remove
+        _LOGGER.add, _LOGGER.remove = _add_theirs, _remove
+        _adjust()
     else:
-        _LOGGER.remove = _REMOVE
+        _LOGGER.add, _LOGGER.remove = _ADD, _REMOVE
         logger.configure(patcher=patcher)
     return added
 
@@ -107,7 +111,7 @@ def uninstall() -> None:
     global _installed  # noqa: PLW0603
     if _installed is None:
         return
-    _LOGGER.remove = _REMOVE
+    _LOGGER.add, _LOGGER.remove = _ADD, _REMOVE
     if _installed.keep:
         with contextlib.suppress(ValueError):
             _REMOVE(logger, _installed.handler)
@@ -120,11 +124,45 @@ def uninstall() -> None:
 
 
 def _add(level: str | int) -> int:
-    return logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
+    added: int = _ADD(logger, sink, level=level, format="{message}", colorize=False, diagnose=False)
+    return added
+
+
+def _adjust() -> None:
+    """Keep the sink at the lowest level of the program's."""
+    installed = _installed
+    if installed is None or not installed.beside:
+        return
+    core: Any = logger._core  # type: ignore[attr-defined]
+    level = installed.level
+    own = logger.level(level).no if isinstance(level, str) else level
+    with core.lock:
+        handlers = dict(core.handlers)
+        ours = handlers.pop(installed.handler, None)
+        if ours is None:
+            return
+        lowest = min((handler.levelno for handler in handlers.values()), default=_NOTHING)
+        ours._levelno = max(own, lowest)
+        core.min_level = min(ours.levelno, lowest)
+
+
+@functools.wraps(_ADD)
+def _add_theirs(self: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return _ADD(self, *args, **kwargs)
+    finally:
+        _adjust()
 
 
 @functools.wraps(_REMOVE)
 def _remove(self: Any, handler_id: int | None = None) -> None:
-    _REMOVE(self, handler_id)
-    if handler_id is None and _installed is not None and _installed.beside:
-        _installed.handler = _add(_installed.level)
+    try:
+        _REMOVE(self, handler_id)
+    finally:
+        if _installed is not None and _installed.beside:
+            if handler_id is None:
+                with contextlib.suppress(ValueError):
+                    # Still there where a sink of the program's could not be stopped.
+                    _REMOVE(self, _installed.handler)
+                _installed.handler = _add(_NOTHING)
+            _adjust()
