@@ -268,6 +268,20 @@ def test_foreign_processors(engine: Engine) -> None:
     assert len(engine.logs()) == len(theirs) + 1
 
 
+def test_loggers_with_attributes_are_their_own(engine: Engine) -> None:
+    provider = LoggerProvider()
+    asked: list[Any] = [{"x": 1}, None, {"x": 2}, {"x": True}]
+    loggers = [provider.get_logger("a", attributes=given) for given in asked]
+    assert len(set(map(id, loggers))) == len(asked)
+    assert [provider.get_logger("a", attributes=given) for given in asked] == loggers
+    exporter = InMemoryLogRecordExporter()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    for logger in loggers:
+        logger.emit(body="made before the processor")
+    told = [record.instrumentation_scope.attributes for record in exporter.get_finished_logs()]
+    assert [dict(attributes or {}) for attributes in told] == [given or {} for given in asked]
+
+
 def test_processors_that_fail(engine: Engine) -> None:
     class Fails(LogRecordProcessor):
         def on_emit(self, log_record: Any) -> None:

@@ -180,12 +180,57 @@ def test_a_processor_that_fails_is_told_of(engine: Engine) -> None:
     provider.add_span_processor(watching)
     with provider.get_tracer("t").start_as_current_span("s"):
         pass
-    provider.force_flush()
+    assert not provider.force_flush()
     provider.shutdown()
     logger.removeHandler(handler)
     assert seen == ["on_start", "on_end", "flush", "shutdown"]
-    assert watching.calls == ["start s {}", "end s", "shutdown"]
+    assert watching.calls == ["start s {}", "end s", "flush", "shutdown"]
     assert engine.span()["span"] == "s"
+    alone = coati.otel.TracerProvider(shutdown_on_exit=False)
+    alone.add_span_processor(Failing())
+    assert not alone.force_flush()
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_exception_that_cannot_be_told_stays_the_programs(engine: Engine) -> None:
+    provider, watching = coati.otel.TracerProvider(), Watching()
+    provider.add_span_processor(watching)
+
+    def fail() -> None:
+        with provider.get_tracer("t").start_as_current_span("s"):
+            raise UnprintableError
+
+    with pytest.raises(UnprintableError):
+        fail()
+    assert watching.calls[-1] == "end s"
+    assert engine.span()["status"] == {"code": "error", "description": "UnprintableError"}
+
+
+class Undecided(sampling.Sampler, IdGenerator):
+    """Fails at whatever it is asked."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no")
+
+    generate_span_id = generate_trace_id = should_sample
+
+    def get_description(self) -> str:
+        return "none"
+
+
+@pytest.mark.parametrize("given", ["sampler", "id_generator"])
+def test_a_sampler_that_fails_lets_the_engine_decide(engine: Engine, given: str) -> None:
+    asked: dict[str, Any] = {given: Undecided()}
+    tracer = coati.otel.TracerProvider(**asked).get_tracer("t")
+    with tracer.start_as_current_span("outer", attributes={"a": 1}):
+        tracer.start_span("inner").end()
+    inner, outer = (record for record in engine.records() if "span" in record)
+    assert inner["parent_span_id"] == outer["span_id"]
+    assert outer["attributes"] == {"a": 1}
 
 
 class Deciding(sampling.Sampler):

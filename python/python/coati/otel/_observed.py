@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from secrets import randbits
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 
 import opentelemetry.trace as api
@@ -42,14 +42,21 @@ def left(
     ends: bool,
 ) -> None:
     """What happens when a ``with`` statement over such a span is left."""
-    if isinstance(exception, Exception) and span.is_recording():
-        if record_exception:
-            span.record_exception(exception)
+    try:
+        if isinstance(exception, Exception) and span.is_recording():
+            if record_exception:
+                span.record_exception(exception)
+            if set_status:
+                description = f"{type(exception).__name__}: {exception}"
+                span.set_status(api.Status(api.StatusCode.ERROR, description))
+    # It may be unable to say what it is: the program's exception goes on, not that one's.
+    except Exception:
+        _logger.exception("An exception cannot be recorded")
         if set_status:
-            description = f"{type(exception).__name__}: {exception}"
-            span.set_status(api.Status(api.StatusCode.ERROR, description))
-    if ends:
-        span.end()
+            span.set_status(api.Status(api.StatusCode.ERROR, type(exception).__name__))
+    finally:
+        if ends:
+            span.end()
 
 
 class Observed(sdk._Span):
@@ -132,6 +139,20 @@ class _Processors(sdk.SynchronousMultiSpanProcessor):
         for processor in self._span_processors:
             _safely(processor.shutdown)
 
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Whether all have sent what they had; each is asked, until the time is over."""
+        deadline, flushed = monotonic() + timeout_millis / 1e3, True
+        for processor in self._span_processors:
+            left = int((deadline - monotonic()) * 1e3)
+            if left <= 0:
+                return False
+            try:
+                flushed &= processor.force_flush(left) is not False
+            except Exception:
+                _logger.exception("A span processor failed")
+                flushed = False
+        return flushed
+
 
 def _safely(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     try:
@@ -186,7 +207,7 @@ class Observer:
 
     def force_flush(self, timeout_millis: int) -> bool:
         """Whether all processors have sent what they had."""
-        return _safely(self.processors.force_flush, timeout_millis) is not False
+        return self.processors.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
         """Shut the processors down and forget them."""
@@ -219,7 +240,17 @@ class Observer:
             own = tracer._start(*given, attributes, *more)
             recording = own.is_recording()
         else:
-            own, recording, attributes = self._decide(tracer, given, attributes, more, parent)
+            try:
+                decided = self._decide(given, attributes, more, parent)
+            except Exception:
+                _logger.exception("A sampler or id generator failed: the engine decides")
+                own = tracer._start(*given, attributes, *more)
+                recording = own.is_recording()
+            else:
+                ids, sampling, attributes = decided
+                start: Any = tracer._start
+                own = start(*given, attributes, *more, ids)
+                recording = own.is_recording() if sampling is None else sampling
         if not recording or not self.processors._span_processors:
             return own  # type: ignore[return-value]
         info, scope = self._scope(tracer)
@@ -257,14 +288,12 @@ class Observer:
 
     def _decide(
         self,
-        tracer: _OtelTracer,
         given: Any,
         attributes: Any,
         more: Any,
         parent: api.SpanContext | None,
-    ) -> tuple[_OtelSpan, bool, Any]:
-        """Let the sampler and the id generator say what they have to."""
-        start: Any = tracer._start
+    ) -> tuple[Any, bool | None, Any]:
+        """What the id generator and the sampler say: ids, whether it records, and attributes."""
         name, context, kind = given
         trace_id = parent.trace_id if parent else None
         span_id = None
@@ -280,5 +309,4 @@ class Observer:
             sampled, recording = result.decision.is_sampled(), result.decision.is_recording()
             attributes, state = result.attributes, result.trace_state
         decided = (trace_id, span_id, sampled, state.to_header() if state else "")
-        own: _OtelSpan = start(*given, attributes, *more, decided)
-        return own, own.is_recording() if recording is None else recording, attributes
+        return decided, recording, attributes

@@ -53,6 +53,11 @@ class _Shared(Logger):
             processors.emit(self, record, given)
 
 
+def _kept(attributes: Any) -> Any:
+    """Attributes as a part of a key; True, 1 and 1.0 are not the same."""
+    return repr(sorted(attributes.items(), key=str)) if attributes else None
+
+
 class LoggerProvider(_logs.LoggerProvider):
     """Gives loggers that record through coati.
 
@@ -66,7 +71,7 @@ class LoggerProvider(_logs.LoggerProvider):
         self._resource = resource
         self._shutdown_on_exit = shutdown_on_exit
         self._disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-        self._loggers: dict[tuple[str, str, str], Logger] = {}
+        self._loggers: dict[Any, Logger] = {}
         self._processors: Processors | None = None
         self._is_shut_down = False
 
@@ -77,17 +82,17 @@ class LoggerProvider(_logs.LoggerProvider):
         schema_url: str | None = None,
         attributes: Any = None,
     ) -> _logs.Logger:
-        """The logger of a scope, the same one each time unless it has attributes."""
+        """The logger of a scope, the same one each time."""
         if self._disabled or self._is_shut_down:
             return _logs.NoOpLogger(name, version, schema_url, attributes)
-        key = (str(name or ""), str(version or ""), str(schema_url or ""))
+        key = (str(name or ""), str(version or ""), str(schema_url or ""), _kept(attributes))
         known = self._loggers.get(key)
-        if known is not None and not attributes:
+        if known is not None:
             return known
         kind = Logger if self._processors is None else _Shared
         made = kind(key[0], version, schema_url, attributes)
         made._provider = self
-        return made if attributes and known is not None else self._loggers.setdefault(key, made)
+        return self._loggers.setdefault(key, made)
 
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         """Hand each record to a processor of the SDK as well, at its own cost.
