@@ -321,6 +321,17 @@ def test_a_session_reaches_everything_inside(engine: Any) -> None:
     assert duration.labels == {}
 
 
+@pytest.mark.parametrize(
+    "duration",
+    [float("nan"), float("inf"), 10**400, 1e300, -1.0, None],
+    ids=["nan", "inf", "huge", "large", "negative", "none"],
+)
+def test_durations_that_are_none(engine: Any, duration: Any) -> None:
+    agents.tool.record("search", duration=duration)
+    agents.tool.record("search", duration=duration, start_time=1_700_000_000_000_000_000)
+    assert [span["span"] for span in engine.spans()] == ["execute_tool search"] * 2
+
+
 def test_what_has_happened_already(engine: Any) -> None:
     start = int(datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc).timestamp() * 1e9)
     with agents.session("s1"):

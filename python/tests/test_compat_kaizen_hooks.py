@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import threading
+import types
 from enum import Enum
 from typing import Any
 
@@ -23,6 +25,7 @@ from coati.compat.kaizen import (
     PerformanceProfilerHook,
     TracingHook,
 )
+from coati.compat.kaizen.hooks._payload import render_scrubbed_payload
 from prometheus_client.parser import text_string_to_metric_families as families
 
 
@@ -329,6 +332,20 @@ def test_audit_and_logging() -> None:
     other = HookContext(HookEvent.PRE_TOOL_USE, "a1", 5.0, {})
     assert asyncio.run(hook.handle(other)).data == {"skipped": True, "reason": "event_filter"}
     assert asyncio.run(LoggingHook(redact_sensitive=False).handle(context)).success
+
+
+def test_payloads_are_scrubbed_before_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "sk-" + "a" * 40
+    scrubber: Any = types.ModuleType("kaizen.utils.credential_scrub")
+    scrubber.scrub_credentials = lambda text: text.replace(secret, "[REDACTED]")
+    for name in ("kaizen", "kaizen.utils"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "kaizen.utils.credential_scrub", scrubber)
+    shown = render_scrubbed_payload("x" * 1980 + secret + "y" * 100)
+    assert "sk-" not in shown
+    assert shown.startswith("'" + "x" * 1980 + "[REDACTED]y")
+    assert shown.endswith("y...[truncated 2125 chars]")
+    assert render_scrubbed_payload([secret]) == "['[REDACTED]']"
 
 
 def test_threads_keep_their_own(manager: HookManager, tracing: Tracing) -> None:

@@ -102,6 +102,17 @@ def test_entries_made_elsewhere(logger: StructuredLogger, stream: io.StringIO) -
     )
 
 
+def test_entries_whose_names_are_no_texts(
+    engine: Engine, logger: StructuredLogger, stream: io.StringIO
+) -> None:
+    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    context: dict[Any, Any] = {1: "one", None: "none", "message": "m"}
+    logger.log_entry(LogEntry(when, "ERROR", "failed", context))
+    line = engine.log()
+    assert (line["message"], line["1"], line["null"]) == ("failed", "one", "none")
+    assert parsed(stream)[0]["context"] == {"1": "one", "null": "none", "message": "m"}
+
+
 def test_it_is_recorded_once(engine: Engine, logger: StructuredLogger, stream: io.StringIO) -> None:
     for swapped in (False, True):
         if swapped:

@@ -214,6 +214,19 @@ def test_measurements_reach_the_engine(engine: Engine) -> None:
     assert (stats.count, stats.sum) == (2, 20)
 
 
+def test_integers_beyond_a_float(engine: Engine) -> None:
+    collector = MetricsCollector()
+    for _ in range(2):
+        collector.counter("sum", 10**400)
+        collector.gauge("level", -(10**5000))
+        collector.histogram("size", 10**400)
+    collector.counter("sum", 1)
+    assert collector.get_counter_value("sum") == float("inf")
+    lines = asyncio.run(collector.export()).splitlines()
+    assert lines[:2] == ["sum inf", "level -inf"]
+    assert [line.split()[0] for line in lines[2:]] == ["size_p50", "size_p95", "size_p99"]
+
+
 def test_another_metric_of_that_name_is_in_nobodys_way(engine: Engine) -> None:
     coati.gauge("kaizen_taken").set(7)
     metrics = MetricsCollector()

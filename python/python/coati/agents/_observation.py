@@ -13,6 +13,8 @@ from coati.agents._wrap import wrap
 from coati.genai import Operation
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+#: A century in ns: what ends later has no time.
+_LONGEST = 100 * 365 * 86_400 * 10**9
 #: Makes the operation of one call: its name, start and attributes.
 Begin = Callable[[str, "int | None", dict[str, Any]], Operation]
 
@@ -81,8 +83,12 @@ class Observation:
             error: what it failed with.
             answer: what ``Run.response`` takes.
         """
-        took = max(int(duration * 1e9), 0)
-        begun = time.time_ns() - took if start_time is None else start_time
+        try:
+            took = min(max(int(duration * 1e9), 0), _LONGEST)
+        except Exception as wrong:  # Such as NaN.
+            failed(f"the duration of {self.kind}", wrong)
+            took = 0
+        begun = max(time.time_ns() - took, 0) if start_time is None else start_time
         run = self.start(start_time=begun)
         if answer:
             run.response(**answer)

@@ -10,7 +10,7 @@ from enum import Enum
 from json import encoder
 from typing import Any
 
-__all__ = ["encode", "plain"]
+__all__ = ["encode", "key_of", "plain"]
 
 #: Deeper values are given as texts.
 _DEPTH = 64
@@ -23,7 +23,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if value is None or type(value) in {str, bool}:
         return value
     if depth < _DEPTH and isinstance(value, dict):
-        return {_key(key): plain(one, depth + 1) for key, one in value.items()}
+        return {key_of(key): plain(one, depth + 1) for key, one in value.items()}
     if depth < _DEPTH and isinstance(value, list | tuple):
         return [plain(one, depth + 1) for one in value]
     return _simple(value)
@@ -49,7 +49,7 @@ def _simple(value: Any) -> Any:
 _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
-def _key(key: Any) -> str:
+def key_of(key: Any) -> str:
     """As ``json`` writes keys."""
     if isinstance(key, str):
         return key

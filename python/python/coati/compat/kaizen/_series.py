@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -9,9 +10,11 @@ from typing import Any, Literal
 
 import coati
 
-__all__ = ["Series", "key"]
+__all__ = ["Series", "bounded", "exposed", "key"]
 
 _NAME = re.compile(r"[^a-zA-Z0-9_:]")
+#: Of the greatest float.
+_BITS = 1023
 _LABEL = re.compile(r"[^a-zA-Z0-9_]")
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -38,6 +41,13 @@ def exposed(name: str) -> str:
     """A name that Prometheus takes."""
     name = _NAME.sub("_", name)
     return "_" + name if not name or name[0].isdigit() else name
+
+
+def bounded(value: Any) -> Any:
+    """A number that can be written and reckoned with: integers beyond a float's are infinite."""
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return math.inf if value > 0 else -math.inf
+    return value
 
 
 class Series:

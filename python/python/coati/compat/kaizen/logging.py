@@ -8,6 +8,7 @@ from typing import Any
 
 import coati
 from coati.compat.kaizen._lines import NO_IDS, LineHandler, hand_over, make_line, now
+from coati.compat.kaizen._plain import key_of
 from coati.compat.kaizen.types import LogEntry, LogLevel
 
 __all__ = ["LoggingManager", "StructuredLogger", "write_lines"]
@@ -110,7 +111,8 @@ class StructuredLogger:
         if self._coati.is_enabled("critical"):
             named = zip(("agent_id", "trace_id", "span_id"), ids, strict=True)
             fields = {name: one for name, one in named if one is not None}
-            self._records[entry.level](entry.message, **{**entry.context, **fields})
+            context = {key_of(key): value for key, value in entry.context.items()}
+            self._records[entry.level](entry.message, **{**context, **fields})
         line = make_line(
             entry.timestamp.isoformat(), entry.level, entry.message, entry.context, ids
         )

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from time import perf_counter
 from typing import Any, Literal
 
-from coati.compat.kaizen._series import Series, exposed, key
+from coati.compat.kaizen._series import Series, bounded, exposed, key
 from coati.compat.kaizen.types import Metric
 
 __all__ = ["MetricsCollector"]
@@ -68,7 +68,10 @@ class MetricsCollector:
         except (KeyError, TypeError):
             series = self._series("counter", name, labels)
         series.count += 1
-        series.value += value
+        try:
+            series.value += value
+        except OverflowError:
+            series.value += bounded(value)
         series.mirror(value)
 
     def gauge(self, name: str, value: float, labels: _Labels = None) -> None:
@@ -134,12 +137,12 @@ class MetricsCollector:
     def text(self) -> str:
         """What :meth:`export` gives, without waiting."""
         lines = [
-            f"{exposed(series.name)}{series.block} {series.value}"
+            f"{exposed(series.name)}{series.block} {bounded(series.value)}"
             for kind in (self._counters, self._gauges)
             for series in list(kind.values())
         ]
         for series in list(self._histograms.values()):
-            values = sorted(series.samples)
+            values = sorted(map(bounded, series.samples))
             name = exposed(series.name)
             for part in (50, 95, 99) if values else ():
                 value = self._calculate_percentile(values, part / 100)

@@ -20,11 +20,13 @@ def summarize_payload(payload: Any) -> dict[str, Any]:
 
 
 def render_scrubbed_payload(payload: Any) -> str:
-    """The payload as a text, cut, without the secrets that the framework finds."""
+    """The payload as a text without the secrets that the framework finds, cut."""
     text = repr(payload)
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}...[truncated {len(text)} chars]"
-    return scrub_text(text)
+    # Before it is cut: of a secret at the end no pattern would know the rest.
+    scrubbed = scrub_text(text)
+    if len(scrubbed) > _LONGEST:
+        return f"{scrubbed[:_LONGEST]}...[truncated {len(text)} chars]"
+    return scrubbed
 
 
 def should_log_full_payload(enabled: bool, logger: logging.Logger) -> bool:
