@@ -416,6 +416,19 @@ def test_a_trail_may_begin_with_lines_in_no_chain(engine: Any, audit: Any, tmp_p
     assert not audit.verify_audit_integrity(ids[1])
 
 
+@pytest.mark.parametrize("flags", [1, [[1]], {"a": 1}])
+def test_flags_that_were_changed_are_reported(
+    engine: Any, audit: Any, tmp_path: Path, flags: Any
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit.track_agent_execution("ada")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "compliance_flags": flags}) + "\n")
+    report = json.loads(audit.export_compliance_report())
+    assert (report["integrity"]["ok"], report["total_entries"]) == (False, 1)
+    assert len(audit.export_compliance_report(format="csv").splitlines()) == 2
+    assert audit.get_audit_trail(compliance_flags=["gdpr"]) == []
+
+
 @pytest.mark.parametrize("name", ["hash", "prev_hash"])
 def test_a_hash_that_is_none_is_reported(
     engine: Any, audit: Any, tmp_path: Path, name: str

@@ -248,7 +248,7 @@ class EnterpriseAuditManager:
         if format == "csv":
             return Text(_csv(entries))
         chain = self.verify_chain()
-        flags = sorted({flag for entry in entries for flag in entry.get("compliance_flags") or ()})
+        flags = sorted({flag for entry in entries for flag in _flags(entry)})
         report = {
             "generated_at": datetime.now(timezone.utc).isoformat(),
             "criteria": {key: str(value) for key, value in given.items()},
@@ -282,6 +282,12 @@ def _rest(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key not in own}
 
 
+def _flags(entry: Mapping[str, Any]) -> list[str]:
+    """Of an entry that someone may have changed."""
+    given = entry.get("compliance_flags")
+    return [str(one) for one in given] if isinstance(given, list) else []
+
+
 def _kind(error: Any) -> str:
     return type(error).__name__ if isinstance(error, BaseException) else "error"
 
@@ -291,7 +297,7 @@ def _csv(entries: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*_COLUMNS, "compliance_flags"))
     for entry in entries:
-        flags = " ".join(entry.get("compliance_flags") or ())
+        flags = " ".join(_flags(entry))
         writer.writerow((*(entry.get(name) for name in _COLUMNS), flags))
     return out.getvalue()
 
@@ -310,7 +316,7 @@ class _Filter:
             return False
         if self._agents and entry.get("agent_name") not in self._agents:
             return False
-        if self._flags and self._flags.isdisjoint(entry.get("compliance_flags") or ()):
+        if self._flags and self._flags.isdisjoint(_flags(entry)):
             return False
         if self._start is None and self._end is None:
             return True
