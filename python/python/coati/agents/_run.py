@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coati.agents._observation import Observation
 
 #: Kinds by whose names calls inside are told of.
-_NAMED = ("agent", "workflow")
+_NAMED = frozenset({"agent", "workflow"})
 
 #: The innermost call of this task or thread.
 _innermost: ContextVar[Run | None] = ContextVar("coati.agents.run", default=None)

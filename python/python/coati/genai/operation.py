@@ -304,16 +304,12 @@ class Operation:
             self._open.pop()
         except IndexError:
             return
-        try:
-            self._end(end_time)
-        finally:
+        outer = self._agent
+        if outer is not None and not outer._open and self._for_children() is self:
             # Past those that have ended: in a long chain each would keep the one before.
-            outer = self._agent
             while outer is not None and not outer._open:
                 outer = outer._agent
             self._agent = outer
-
-    def _end(self, end_time: int | None) -> None:
         end_time = _when(end_time)
         if not self.operation:
             self.span.end(end_time)

@@ -33,13 +33,12 @@ class LiveSpan(TraceSpan):
 
     #: Of few spans, and so not set on each.
     _parent_id: str | None = None
-    #: The parent, as coati knows it, and the framework's root: a link to the framework's parent
-    #: would keep all that a long chain has had.
-    _parent: Any = None
-    _root: LiveSpan | None = None
+    #: The parent, as coati knows it: a link to the framework's would keep all of a long chain.
+    _parent: Any
     _reason: str | None = None
     _recorded: BaseException | None = None
-    #: Of a root: how many spans its trace has.
+    #: Where traces are limited: the root, and of a root, how many spans its trace has.
+    _root: LiveSpan | None = None
     _size = 1
 
     def __init__(  # the fields that are properties here are not set
@@ -50,9 +49,7 @@ class LiveSpan(TraceSpan):
         self.tags = tags
         self._book = book
         self._native = native
-        if parent is not None:
-            self._parent = parent._native
-            self._root = parent._root or parent
+        self._parent = parent if parent is None else parent._native
         self._given = tags.copy()
         self._logs: list[dict[str, Any]] | None = None
         self._explicit = False

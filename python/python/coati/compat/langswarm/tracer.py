@@ -139,6 +139,8 @@ class V2Tracer(ITracer):
         if not native.is_recording():
             return Unsampled(native.context if native.span_id != _NO_ID else None, self._none)
         span = LiveSpan(self._book, native, operation_name, tags, parent)
+        if self._limit and parent is not None:
+            span._root = parent._root or parent
         if outer != _NO_ID:
             span._parent_id = outer
         if parent is None and isinstance(parent_span_id, str):
