@@ -181,7 +181,7 @@ class LiveSpan(TraceSpan):
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._entered -= 1
         try:
-            plain = (
+            if (
                 error is None
                 and self._entered == 0
                 and self.status is _OK
@@ -189,17 +189,18 @@ class LiveSpan(TraceSpan):
                 and not self._explicit
                 and self._ended is None
                 and self.tags == self._given
-            )
-        except Exception:  # the program's own __eq__
-            plain = False
-        if plain:
-            # Nothing to be handed over, as a rule.
-            self._ended = time_ns()
-            native, book = self._native, self._book
-            native.__exit__(None, None, None)
-            book.open.pop(native, None)
-            book.finished.append(self)
-            return
+            ):
+                # Nothing to be handed over, as a rule.
+                self._ended = time_ns()
+                native, book = self._native, self._book
+                native.__exit__(None, None, None)
+                book.open.pop(native, None)
+                book.finished.append(self)
+                return
+        except Exception:
+            if self._ended is not None:
+                raise
+            # A tag's own __eq__ has raised.
         if self._entered == 0:
             if isinstance(error, Exception):
                 self._fail(error)
