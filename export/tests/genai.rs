@@ -6,7 +6,7 @@ use coati_core::hub::Hub;
 use coati_core::instrument::Instrument;
 use coati_core::intern::intern;
 use coati_core::log::Logger;
-use coati_core::metrics::{Buckets, Descriptor, Kind, LabelValue};
+use coati_core::metrics::{Buckets, Descriptor, Kind, LabelValue, Scope};
 use coati_core::record::Level;
 use coati_core::record::value::{Key, Value};
 use coati_core::span::{Start, Tracer};
@@ -237,5 +237,32 @@ fn metrics_are_shown_by_the_names_asked_for() {
         assert_eq!(newest.len(), 6, "{newest:?}");
         assert!(newest.iter().all(|line| !line.contains("gen_ai_system")), "{newest:?}");
     }
+    engine.shutdown(PATIENCE);
+}
+
+#[test]
+fn metrics_of_other_scopes_and_buckets_stay_apart() {
+    let engine = start(json!({"names": "older"}), json!({}));
+    let made = |name: &str, scope: Option<&str>, bounds: &[f64]| {
+        let mut descriptor = Descriptor::new(name, Kind::Histogram, "s", "").with_bounds(bounds);
+        descriptor.scope =
+            scope.map(|name| Arc::new(Scope { name: name.into(), ..Scope::default() }));
+        Instrument::new(engine.hub().clone(), descriptor).unwrap().bind(&[]).record(2.0);
+    };
+    let older = "gen_ai.client.operation.duration";
+    made(older, Some("a"), &[1.0, 10.0]);
+    made(older, Some("b"), &[2.0, 20.0]);
+    made("gen_ai.client.inference.duration", None, &[1.0, 10.0]);
+    made("gen_ai.client.inference.duration", Some("a"), &[1.0, 10.0]);
+    let found = series(&engine);
+    let name = "gen_ai_client_operation_duration";
+    assert_eq!(
+        found,
+        [
+            format!(r#"{name}_2_seconds_count{{otel_scope_name="b"}} 1"#),
+            format!("{name}_seconds_count 1"),
+            format!(r#"{name}_seconds_count{{otel_scope_name="a"}} 2"#),
+        ]
+    );
     engine.shutdown(PATIENCE);
 }

@@ -64,13 +64,14 @@ pub fn rename_metrics(metrics: &mut Vec<MetricSnapshot>, shown: Shown) {
 
 /// The metric by an older name.
 fn called(mut metric: MetricSnapshot, name: &str, kind: Option<&str>) -> MetricSnapshot {
-    let Descriptor { kind: instrument, unit, buckets, .. } = &*metric.descriptor;
+    let Descriptor { kind: instrument, unit, buckets, scope, .. } = &*metric.descriptor;
     let description = match name {
         TOKENS => "Number of input and output tokens used",
         _ => &metric.descriptor.description,
     };
     let mut descriptor = Descriptor::new(name, *instrument, unit, description);
     descriptor.buckets = buckets.clone();
+    descriptor.scope = scope.clone();
     metric.descriptor = Arc::new(descriptor);
     if let Some(kind) = kind {
         for series in &mut metric.series {
@@ -81,10 +82,18 @@ fn called(mut metric: MetricSnapshot, name: &str, kind: Option<&str>) -> MetricS
     metric
 }
 
-/// Adds a metric to those of its name.
+/// Adds a metric to the one that it is another part of. Those of other scopes, kinds or buckets
+/// stay apart, as they were made.
 fn merge(found: &mut Vec<MetricSnapshot>, metric: MetricSnapshot) {
-    match found.iter_mut().find(|known| known.descriptor.name == metric.descriptor.name) {
-        Some(known) if known.descriptor.kind == metric.descriptor.kind => {
+    let is_part_of = |known: &&mut MetricSnapshot| {
+        let (known, part) = (&*known.descriptor, &*metric.descriptor);
+        known.name == part.name
+            && known.scope == part.scope
+            && known.kind == part.kind
+            && known.bounds() == part.bounds()
+    };
+    match found.iter_mut().find(is_part_of) {
+        Some(known) => {
             let kind = known.descriptor.kind;
             for SeriesSnapshot { labels, value, mut exemplars } in metric.series {
                 match known.series.iter_mut().find(|series| series.labels == labels) {
@@ -96,8 +105,7 @@ fn merge(found: &mut Vec<MetricSnapshot>, metric: MetricSnapshot) {
                 }
             }
         }
-        // Of another kind: a program's own.
-        _ => found.push(metric),
+        None => found.push(metric),
     }
 }
 

@@ -7,24 +7,34 @@ use coati_core::metrics::{
     Descriptor, MetricSnapshot, OwnedLabel, OwnedValue, Scope, SeriesSnapshot,
 };
 
-/// Gives the series of scopes labels that name these; what several scopes call the same and count
-/// alike becomes one metric.
+/// Gives the series of scopes labels that name these; what several scopes, or a scope and the program
+/// itself, call the same and count alike becomes one metric.
 pub(super) fn as_labels(metrics: Vec<MetricSnapshot>) -> Vec<MetricSnapshot> {
     let mut shown: Vec<MetricSnapshot> = Vec::with_capacity(metrics.len());
-    let mut by_name: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+    // Where they stand, and whether there are series without a scope among them: those of a second
+    // metric may have the same labels.
+    let mut by_name: HashMap<Box<str>, Vec<(usize, bool)>> = HashMap::new();
     for mut metric in metrics {
-        if let Some(scope) = metric.descriptor.scope.clone() {
-            metric.series.iter_mut().for_each(|series| add(&scope, series));
-            let alike = by_name.entry(metric.descriptor.name.clone()).or_default();
-            let known =
-                alike.iter().find(|&&at| counts_as(&shown[at].descriptor, &metric.descriptor));
-            if let Some(&at) = known {
-                shown[at].series.append(&mut metric.series);
-                continue;
-            }
-            alike.push(shown.len());
+        let scope = metric.descriptor.scope.clone();
+        if let Some(scope) = &scope {
+            metric.series.iter_mut().for_each(|series| add(scope, series));
+            Arc::make_mut(&mut metric.descriptor).scope = None;
         }
-        shown.push(metric);
+        let is_bare = scope.is_none();
+        let alike = by_name.entry(metric.descriptor.name.clone()).or_default();
+        let known = alike.iter_mut().find(|(at, has_bare)| {
+            !(is_bare && *has_bare) && counts_as(&shown[*at].descriptor, &metric.descriptor)
+        });
+        match known {
+            Some((at, has_bare)) => {
+                *has_bare |= is_bare;
+                shown[*at].series.append(&mut metric.series);
+            }
+            None => {
+                alike.push((shown.len(), is_bare));
+                shown.push(metric);
+            }
+        }
     }
     shown
 }
@@ -71,18 +81,17 @@ mod tests {
     fn scopes_are_told_apart_by_labels() {
         use Kind::{Counter, Gauge};
         let all = [
-            metric(None, Counter),
             metric(Some("a"), Counter),
+            metric(None, Counter),
             metric(Some("b"), Counter),
             metric(Some("b"), Gauge),
+            metric(None, Counter),
         ];
         let shown = as_labels(all.to_vec());
-        assert_eq!(shown.iter().map(|m| m.series.len()).collect::<Vec<_>>(), [1, 2, 1]);
-        assert_eq!(shown[0], all[0]);
-        let keys = |at: usize, one: usize| -> Vec<_> {
-            shown[at].series[one].labels.iter().map(|label| label.key.to_string()).collect()
-        };
-        assert_eq!(keys(1, 1), ["otel_scope_name", "otel_scope_version", "z"]);
-        assert_eq!(shown[1].series[1].labels[0].value, OwnedValue::Str("b".into()));
+        assert_eq!(shown.iter().map(|m| m.series.len()).collect::<Vec<_>>(), [3, 1, 1]);
+        assert_eq!((&shown[0].series[1], &shown[2]), (&all[1].series[0], &all[4]));
+        let keys: Vec<_> = shown[0].series[2].labels.iter().map(|label| &*label.key).collect();
+        assert_eq!(keys, ["otel_scope_name", "otel_scope_version", "z"]);
+        assert_eq!(shown[0].series[2].labels[0].value, OwnedValue::Str("b".into()));
     }
 }
