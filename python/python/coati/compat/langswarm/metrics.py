@@ -95,71 +95,35 @@ class V2Metrics(IMetrics):
         self, name: str, value: Any = 1.0, labels: Any = None, **tags: Any
     ) -> None:
         """Add to a counter. As in all of coati, a negative amount is ignored and counted."""
-        if not self.config.metrics_enabled:
-            return
-        try:
-            if labels is not None:
-                tags = labels_of(labels, tags)
-            try:
-                call = self._calls["counter"].get((name, *tags, *tags.values()))
-            except TypeError:  # such as a list among the tags
-                call = None
-            if call is None:
-                call = self._store.call("counter", name, self._tags(None, tags), tags)
-            call(value)
-        except Exception as error:
-            tell("record a counter", error)
+        self._record("counter", name, value, labels, tags)
 
     def set_gauge(self, name: str, value: Any, labels: Any = None, **tags: Any) -> None:
         """Set a gauge."""
-        if not self.config.metrics_enabled:
-            return
-        try:
-            if labels is not None:
-                tags = labels_of(labels, tags)
-            try:
-                call = self._calls["gauge"].get((name, *tags, *tags.values()))
-            except TypeError:  # such as a list among the tags
-                call = None
-            if call is None:
-                call = self._store.call("gauge", name, self._tags(None, tags), tags)
-            call(value)
-        except Exception as error:
-            tell("record a gauge", error)
+        self._record("gauge", name, value, labels, tags)
 
     def record_histogram(self, name: str, value: Any, labels: Any = None, **tags: Any) -> None:
         """Record a value."""
-        if not self.config.metrics_enabled:
-            return
-        try:
-            if labels is not None:
-                tags = labels_of(labels, tags)
-            try:
-                call = self._calls["histogram"].get((name, *tags, *tags.values()))
-            except TypeError:  # such as a list among the tags
-                call = None
-            if call is None:
-                call = self._store.call("histogram", name, self._tags(None, tags), tags)
-            call(value)
-        except Exception as error:
-            tell("record a histogram", error)
+        self._record("histogram", name, value, labels, tags)
 
     def record_timer(self, name: str, duration_ms: Any, labels: Any = None, **tags: Any) -> None:
         """Record a time in milliseconds."""
+        self._record("timer", name, duration_ms, labels, tags)
+
+    def _record(self, kind: str, name: str, value: Any, labels: Any, tags: dict[str, Any]) -> None:
         if not self.config.metrics_enabled:
             return
         try:
             if labels is not None:
                 tags = labels_of(labels, tags)
             try:
-                call = self._calls["timer"].get((name, *tags, *tags.values()))
+                call = self._calls[kind].get((name, *tags, *tags.values()))
             except TypeError:  # such as a list among the tags
                 call = None
             if call is None:
-                call = self._store.call("timer", name, self._tags(None, tags), tags)
-            call(duration_ms)
+                call = self._store.call(kind, name, self._tags(None, tags), tags)
+            call(value)
         except Exception as error:
-            tell("record a timer", error)
+            tell(f"record a {kind}", error)
 
     def start_timer(self, name: str, labels: Any = None, **tags: Any) -> Timer:
         """Time a ``with`` statement."""
